@@ -1,0 +1,63 @@
+//! What a backend provides: function pointers over slices, and the geometry its product kernel wants.
+//!
+//! The wrappers in [`crate::norm`], [`crate::hadamard`], [`crate::quantize`] and [`crate::gemm`] check every
+//! length once and completely before they call a kernel. What is left is one obligation:
+//!
+//! **Safety contract of every kernel:** the CPU has the features the backend was detected by, and the slices
+//! have the lengths documented on the field. A [`Backend`](crate::Backend) value proves the first.
+//!
+//! All kernels of one field compute the same bits (see [`crate::layout`] for the float orders).
+
+use crate::hadamard::SignRows;
+
+/// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
+#[derive(Clone, Copy)]
+#[expect(clippy::type_complexity, reason = "the signatures are the contract, and read best in full")]
+pub(crate) struct Kernels {
+    /// `max` over the row of `bits(|x|)`: the bits of the largest magnitude, or ≥ `0x7f80_0000` if any element
+    /// is not finite.
+    pub(crate) max_magnitude_bits: unsafe fn(x: &[f32]) -> u32,
+
+    /// `Σ |x|` in the canonical lane order.
+    pub(crate) sum_magnitude: unsafe fn(x: &[f32]) -> f64,
+
+    /// `Σ x²` in the canonical lane order.
+    pub(crate) sum_square: unsafe fn(x: &[f32]) -> f64,
+
+    /// `dst[i] = (src[i] · factor) · weight[i]`, the second product only with a weight.
+    /// All slices have the same length.
+    pub(crate) scale_row: unsafe fn(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]),
+
+    /// Natural-order butterflies of 2^`log2` points, in place, on each contiguous run of that many elements;
+    /// stages in ascending stride (1, 2, 4, …), then every element `· scale`.
+    /// `x.len()` is a multiple of 2^`log2`.
+    pub(crate) butterflies: unsafe fn(x: &mut [f32], log2: u32, scale: f32),
+
+    /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: replace every
+    /// column `c` by `matrix · c`, in the canonical order of [`crate::hadamard::portable::sign_product`], then
+    /// every element `· scale`. `x.len()` is a multiple of `order · stride`.
+    pub(crate) sign_columns: unsafe fn(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32),
+
+    /// `q[i] = clamp(round_half_even(x[i] · factor), −128, 127)`; returns `Σ q`. Same lengths; `x` and
+    /// `factor` finite.
+    pub(crate) quantize_i8: unsafe fn(x: &[f32], factor: f32, q: &mut [u8]) -> i32,
+
+    /// The same clamped to −8..=7 and packed to nibbles: `q.len() = ⌈x.len()/2⌉`.
+    pub(crate) quantize_i4: unsafe fn(x: &[f32], factor: f32, q: &mut [u8]) -> i32,
+
+    /// Nibbles to bytes: `dst[2i], dst[2i+1] = low, high nibble of src[i]`, sign-extended.
+    /// `dst.len() = 2 · src.len()`.
+    pub(crate) widen_i4: unsafe fn(src: &[u8], dst: &mut [i8]),
+
+    /// `acc[t][r] += Σ_k code(r, k) · q[t·q_stride + k]`, wrapping, over one panel of `T2` blocks.
+    ///
+    /// `panel` holds `columns/16` blocks, `columns` a multiple of 16; token `t` reads
+    /// `q[t·q_stride .. t·q_stride + columns]`; `acc.len() ≤ token_tile` tokens.
+    pub(crate) panel_t2: unsafe fn(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; 16]]),
+
+    /// Most tokens `panel_t2` takes at once; at most [`MAX_TOKEN_TILE`].
+    pub(crate) token_tile: usize,
+}
+
+/// Upper bound of [`Kernels::token_tile`].
+pub(crate) const MAX_TOKEN_TILE: usize = 32;

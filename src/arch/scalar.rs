@@ -1,0 +1,104 @@
+//! The scalar backend: complete, portable, and the yardstick that every other backend equals bit for bit.
+
+use crate::arch::kernels::Kernels;
+use crate::hadamard::portable;
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, fold_lanes};
+
+/// Plain Rust for every kernel. They are safe functions; the contract's `unsafe` is for the other backends.
+pub(crate) const KERNELS: Kernels = Kernels {
+    max_magnitude_bits,
+    sum_magnitude: |x| lane_sum(x, |x| f64::from(x.abs())),
+    sum_square: |x| lane_sum(x, |x| f64::from(x) * f64::from(x)),
+    scale_row,
+    butterflies: portable::butterflies,
+    sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, 0, matrix, scale),
+    quantize_i8,
+    quantize_i4,
+    widen_i4,
+    panel_t2,
+    token_tile: 4,
+};
+
+pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
+    x.iter().map(|x| x.abs().to_bits()).max().unwrap_or(0)
+}
+
+fn lane_sum(x: &[f32], term: impl Fn(f32) -> f64) -> f64 {
+    let mut lanes = [0.0; SUM_LANES];
+    for run in x.chunks(SUM_LANES) {
+        for (lane, &x) in lanes.iter_mut().zip(run) {
+            *lane += term(x);
+        }
+    }
+    fold_lanes(lanes)
+}
+
+pub(crate) fn scale_row(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]) {
+    match weight {
+        None => dst.iter_mut().zip(src).for_each(|(y, x)| *y = x * factor),
+        Some(weight) => {
+            dst.iter_mut().zip(src).zip(weight).for_each(|((y, x), gain)| *y = x * factor * gain);
+        }
+    }
+}
+
+/// `clamp(round_half_even(value), low, high)` for bounds within ±128.
+///
+/// Clamping first keeps the value small enough for the classic trick: adding and subtracting 1.5 · 2⁵² leaves a
+/// f64 rounded to an integer, half to even. (`core` has no `round_ties_even`.)
+pub(crate) fn clamp_round(value: f64, low: f64, high: f64) -> i8 {
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    (value.clamp(low, high) + SHIFT - SHIFT) as i8
+}
+
+/// Packs `quantize(x)` of a row to nibbles and returns the sum.
+pub(crate) fn store_nibbles(x: &[f32], q: &mut [u8], quantize: impl Fn(f32) -> i8) -> i32 {
+    let mut sum = 0;
+    for (byte, pair) in q.iter_mut().zip(x.chunks(2)) {
+        let low = quantize(pair[0]);
+        let high = pair.get(1).map_or(0, |&x| quantize(x));
+        *byte = low as u8 & 15 | (high as u8) << 4;
+        sum += i32::from(low) + i32::from(high);
+    }
+    sum
+}
+
+pub(crate) fn quantize_i8(x: &[f32], factor: f32, q: &mut [u8]) -> i32 {
+    let mut sum = 0;
+    for (q, &x) in q.iter_mut().zip(x) {
+        let value = clamp_round(f64::from(x * factor), -128.0, 127.0);
+        *q = value as u8;
+        sum += i32::from(value);
+    }
+    sum
+}
+
+pub(crate) fn quantize_i4(x: &[f32], factor: f32, q: &mut [u8]) -> i32 {
+    store_nibbles(x, q, |x| clamp_round(f64::from(x * factor), -8.0, 7.0))
+}
+
+pub(crate) fn widen_i4(src: &[u8], dst: &mut [i8]) {
+    for (pair, &byte) in dst.chunks_exact_mut(2).zip(src) {
+        pair[0] = (byte << 4) as i8 >> 4;
+        pair[1] = byte as i8 >> 4;
+    }
+}
+
+fn panel_t2(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; PANEL_ROWS]]) {
+    for (token, acc) in acc.iter_mut().enumerate() {
+        let q = &q[token * q_stride..];
+        for (block, q) in panel.chunks_exact(BLOCK_BYTES).zip(q.chunks_exact(BLOCK_COLUMNS)) {
+            for (acc, row) in acc.iter_mut().zip(block.chunks_exact(4)) {
+                for (column, &q) in q.iter().enumerate() {
+                    let code = row[column % 4] >> (column / 4 * 2) & 3;
+                    *acc = acc.wrapping_add(i32::from(code) * i32::from(q));
+                }
+            }
+        }
+    }
+}
+
+/// Every CPU.
+pub(crate) fn detect() -> bool {
+    true
+}

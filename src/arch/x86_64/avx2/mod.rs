@@ -1,0 +1,7 @@
+//! AVX2 with FMA: 256-bit vectors, 16 registers.
+use crate::arch::kernels::Kernels;
+use crate::arch::scalar;
+pub(crate) const KERNELS: Kernels = Kernels { ..scalar::KERNELS };
+pub(crate) fn detect() -> bool {
+    crate::arch::x86_64::detect::avx2_fma()
+}

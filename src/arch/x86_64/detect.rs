@@ -1,0 +1,25 @@
+//! What the CPU has and the operating system saves, without std.
+
+use raw_cpuid::CpuId;
+
+/// AVX2 and FMA, with the OS saving the 256-bit registers.
+pub(crate) fn avx2_fma() -> bool {
+    let cpuid = CpuId::new();
+    let (Some(basic), Some(extended)) = (cpuid.get_feature_info(), cpuid.get_extended_feature_info()) else {
+        return false;
+    };
+    basic.has_oxsave() && os_saves(0b110) && basic.has_avx() && basic.has_fma() && extended.has_avx2()
+}
+
+/// Whether XCR0 has all those bits: 1 = XMM, 2 = YMM, 5 to 7 = AVX-512, 17 and 18 = AMX tiles.
+fn os_saves(state: u64) -> bool {
+    // SAFETY: callers saw CPUID's OSXSAVE bit, so XGETBV exists.
+    let xcr0 = unsafe { xgetbv() };
+    xcr0 & state == state
+}
+
+#[target_feature(enable = "xsave")]
+fn xgetbv() -> u64 {
+    // SAFETY: register 0 always exists.
+    unsafe { core::arch::x86_64::_xgetbv(0) }
+}

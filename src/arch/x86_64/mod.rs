@@ -1,0 +1,4 @@
+//! x86-64 backends, one file an instruction set, and the CPU's features.
+
+pub(crate) mod avx2;
+mod detect;

@@ -1,0 +1,71 @@
+//! The single source of truth on bits and bytes, and on the order of every float reduction.
+//!
+//! # Weight codes
+//! A ternary weight `w ∈ {−1, 0, 1}` is stored as `code = w + 1 ∈ {0, 1, 2}`. A product therefore sums
+//! `code · q` and subtracts the integer sum of the quantised row: `Σ w·q = Σ code·q − Σ q`.
+//!
+//! # `T2`: two bits a weight
+//! Rows (outputs) are grouped into **panels** of [`PANEL_ROWS`] = 16, columns (inputs) into **blocks** of
+//! [`BLOCK_COLUMNS`] = 16. A block of a panel is [`BLOCK_BYTES`] = 64 bytes; blocks of a panel follow each
+//! other along K, panels follow each other along N. Within a block
+//!
+//! ```text
+//! byte 4·r + j   holds   Σ_s code(row r, column 4·s + j) << 2s      r < 16, j < 4, s < 4
+//! ```
+//!
+//! So each of the four 2-bit fields of a block, masked out, is 64 bytes of 16 rows × 4 consecutive columns:
+//!
+//! - AVX2: two 32-byte halves of 8 rows; `maddubs` against a broadcast of four activations.
+//! - AVX-512 VNNI: one `vpdpbusd` a field against a broadcast of four activations, one i32 lane a row.
+//! - AMX: a field is one row of a B tile (16 columns of 4 bytes); four blocks make a tile of 64 inputs.
+//! - NEON dotprod: four 16-byte quarters of 4 rows, `sdot` by element; i8mm: `zip` of two fields gives the
+//!   2 rows × 8 inputs that `smmla` wants.
+//!
+//! Rows beyond N and columns beyond K hold code 1 (weight 0).
+//!
+//! # Activations
+//! int8: one byte each. int4: two's-complement nibbles, input `2i` in the low and `2i + 1` in the high half of
+//! byte `i`; a row takes ⌈K/2⌉ bytes and the spare nibble of an odd row is 0.
+//!
+//! # Float reductions
+//! A sum over a row of f32 runs in f64 over [`SUM_LANES`] = 32 virtual lanes: element `i` is added to lane
+//! `i mod 32` in ascending order of `i`, starting from +0, and the lanes are folded by halves (lane `j` takes
+//! lane `j + 16`, then `j + 8`, 4, 2, 1). Squares are exact in f64, so a backend may fuse the multiply and add.
+
+/// Version of every packed format. Readers refuse any other.
+pub const LAYOUT_VERSION: u16 = 1;
+
+/// Rows of a weight panel.
+pub const PANEL_ROWS: usize = 16;
+
+/// Columns of a weight block.
+pub const BLOCK_COLUMNS: usize = 16;
+
+/// Bytes of a `T2` block: 16 rows × 16 columns × 2 bits.
+pub const BLOCK_BYTES: usize = 64;
+
+/// Virtual lanes of a row sum.
+pub const SUM_LANES: usize = 32;
+
+/// Largest number of columns: up to here `Σ w·q` fits in an i32 for every int8 input. (`Σ code·q` may wrap on
+/// the way; the subtraction of `Σ q` wraps back, and the result is exact.)
+pub const MAX_COLUMNS: usize = (1 << 24) - 1;
+
+/// Largest number of rows of a weight matrix.
+pub const MAX_ROWS: usize = 1 << 31;
+
+/// A `T2` byte of four zero weights.
+pub const ZERO_WEIGHTS_BYTE: u8 = 0b01_01_01_01;
+
+/// Folds the lanes of a row sum in the canonical order.
+#[inline(always)]
+pub(crate) fn fold_lanes(mut lanes: [f64; SUM_LANES]) -> f64 {
+    let mut width = SUM_LANES;
+    while width > 1 {
+        width /= 2;
+        for j in 0..width {
+            lanes[j] += lanes[j + width];
+        }
+    }
+    lanes[0]
+}

@@ -1,0 +1,40 @@
+//! The kernels that run BitNet v2 on CPUs: in-place Hadamard transforms, activation quantisers, and
+//! ternary-weight × int4/int8-activation products (arXiv 2504.18415).
+//!
+//! ```text
+//!  X [M, K] f32 ─ norm ─ Hadamard ─ quantise and pack ─┐
+//!                (stage 1)  hadamard    (stage 2) quantize   │ Activations: int8 or nibbles, scale, row sum
+//!                                                      ├─ product ─ dequantise ─ Y [M, N] f32
+//!  W [N, K] ─ absmean ─ ternary ─ pack (offline) ──────┘  (stage 3) gemm
+//!                                   weights                 Weights: 2 bits each, a plain byte blob
+//! ```
+//!
+//! - **Exact everywhere.** The same input gives the same bits on every backend, for every way of cutting the work.
+//!   [`mod@reference`] is the paper's arithmetic, written apart from all backends.
+//! - **Every shape.** Any N, K ≥ 1, any M ≥ 0; transform lengths are named, never padded.
+//! - **The host's memory and threads.** No allocation, no threads, no global state but the cached choice of
+//!   [`Backend`]. Workspace by query; any range of tokens or outputs by argument.
+//! - `no_std`. Floats must round to nearest with subnormals on (the default mode of every OS).
+//!
+//! Start at [`HBitLinear`]; the stages are public for hosts that arrange them differently.
+
+#![no_std]
+
+pub mod error;
+pub mod gemm;
+pub mod hadamard;
+pub mod layout;
+pub mod norm;
+pub mod quantize;
+pub mod reference;
+pub mod weights;
+
+mod arch;
+mod linear;
+mod output;
+mod workspace;
+
+pub use arch::{Backend, BackendId};
+pub use error::{Error, Result, Status};
+pub use linear::{BitLinear, HBitLinear};
+pub use output::OutputMut;

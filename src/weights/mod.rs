@@ -1,0 +1,322 @@
+//! Ternary weights: made from trained ones, packed once, opened without copying.
+//!
+//! A packed matrix is a plain byte blob (64-byte header, scales, codes; see [`crate::layout`] and the header's
+//! table in the source), the same on every machine, position-independent and without alignment needs: write it to a
+//! file, map it, send it. A blob that is truncated, damaged, or of another version is refused when it is opened.
+
+mod header;
+mod ternary;
+
+use header::HEADER_BYTES;
+pub use ternary::{absmean, absmean_rows};
+
+use crate::error::{Error, Result, check_len, check_nonzero, checked_size};
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, MAX_COLUMNS, MAX_ROWS, PANEL_ROWS, ZERO_WEIGHTS_BYTE};
+
+/// How codes are packed.
+#[non_exhaustive]
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Two bits a weight.
+    T2 = 2,
+}
+
+impl Layout {
+    fn from_number(number: u8) -> Option<Layout> {
+        (number == Layout::T2 as u8).then_some(Layout::T2)
+    }
+}
+
+/// How many scales a weight matrix has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scaling {
+    /// One.
+    Tensor,
+    /// One for each of the N rows.
+    Row,
+    /// One for each run of 64, 128 or 256 columns of each row; the last run may be shorter.
+    Group(usize),
+}
+
+/// Shape and format of a weight matrix `[N, K]`, checked; N outputs (rows), K inputs (columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightSpec {
+    rows: usize,
+    columns: usize,
+    layout: Layout,
+    scaling: Scaling,
+    scale_bytes: usize,
+    packed_len: usize,
+}
+
+impl WeightSpec {
+    /// Any N ≥ 1 and K ≥ 1.
+    ///
+    /// # Errors
+    /// [`Error::Zero`], [`Error::SizeOverflow`] if the blob would not fit in `usize` or the shape is beyond
+    /// [`MAX_ROWS`] or [`MAX_COLUMNS`], [`Error::Value`] for a group that is not 64, 128 or 256.
+    pub fn new(rows: usize, columns: usize, layout: Layout, scaling: Scaling) -> Result<WeightSpec> {
+        check_nonzero("rows", rows)?;
+        check_nonzero("columns", columns)?;
+        if rows > MAX_ROWS {
+            return Err(Error::SizeOverflow { argument: "rows" });
+        }
+        if columns > MAX_COLUMNS {
+            return Err(Error::SizeOverflow { argument: "columns" });
+        }
+        const BYTES: &str = "bytes of packed weights";
+        let padded_rows = checked_size(rows.div_ceil(PANEL_ROWS), PANEL_ROWS, BYTES)?;
+        let scales = match scaling {
+            Scaling::Tensor => 1,
+            Scaling::Row => padded_rows,
+            Scaling::Group(group @ (64 | 128 | 256)) => {
+                checked_size(padded_rows, columns.div_ceil(group), BYTES)?
+            }
+            Scaling::Group(value) => return Err(Error::Value { argument: "scale group", value }),
+        };
+        let overflow = Error::SizeOverflow { argument: BYTES };
+        let scale_bytes = checked_size(scales, 4, BYTES)?.checked_next_multiple_of(64).ok_or(overflow)?;
+        let codes = checked_size(padded_rows / PANEL_ROWS, panel_bytes(columns), BYTES)?;
+        let packed_len =
+            scale_bytes.checked_add(codes).and_then(|len| len.checked_add(HEADER_BYTES)).ok_or(overflow)?;
+        Ok(WeightSpec { rows, columns, layout, scaling, scale_bytes, packed_len })
+    }
+
+    /// N, the number of outputs.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// K, the number of inputs.
+    #[must_use]
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How codes are packed.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// How many scales there are.
+    #[must_use]
+    pub const fn scaling(&self) -> Scaling {
+        self.scaling
+    }
+
+    /// Scales a caller passes to [`WeightSpec::pack`]: 1, N, or N · ⌈K / group⌉.
+    #[must_use]
+    pub const fn scale_count(&self) -> usize {
+        match self.scaling {
+            Scaling::Tensor => 1,
+            Scaling::Row => self.rows,
+            Scaling::Group(_) => self.rows * self.groups(),
+        }
+    }
+
+    /// Scale groups of a row: 1 unless the scaling is by group.
+    #[must_use]
+    pub const fn groups(&self) -> usize {
+        self.columns.div_ceil(self.group_columns())
+    }
+
+    /// Columns that share a scale within a row: K unless the scaling is by group.
+    #[must_use]
+    pub const fn group_columns(&self) -> usize {
+        match self.scaling {
+            Scaling::Group(columns) => columns,
+            Scaling::Tensor | Scaling::Row => self.columns,
+        }
+    }
+
+    /// Bytes of the packed blob.
+    #[must_use]
+    pub const fn packed_len(&self) -> usize {
+        self.packed_len
+    }
+
+    /// Packs `[N, K]` row-major weights −1, 0, 1 and their scales (row-major `[N, groups]`) into `blob`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless the slices have N·K, [`WeightSpec::scale_count`] and [`WeightSpec::packed_len`]
+    /// elements; [`Error::Code`] for another weight; [`Error::Scale`] for a NaN or infinite scale. Then `blob` is
+    /// untouched.
+    ///
+    /// ```
+    /// use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
+    /// let spec = WeightSpec::new(1, 3, Layout::T2, Scaling::Tensor)?;
+    /// let mut blob = vec![0; spec.packed_len()];
+    /// spec.pack(&[1, 0, -1], &[0.5], &mut blob)?;
+    /// let weights = Weights::open(&blob)?;
+    /// assert_eq!((weights.weight(0, 0), weights.weight(0, 2), weights.scale(0, 0)), (1, -1, 0.5));
+    /// # Ok::<(), hbitlinear::Error>(())
+    /// ```
+    pub fn pack(&self, ternary: &[i8], scales: &[f32], blob: &mut [u8]) -> Result<()> {
+        check_len("ternary", checked_size(self.rows, self.columns, "rows * columns")?, ternary.len())?;
+        check_len("scales", self.scale_count(), scales.len())?;
+        check_len("blob", self.packed_len, blob.len())?;
+        ternary::check_ternary(self.columns, ternary)?;
+        check_scales(scales.iter().copied())?;
+
+        let (scale_bytes, codes) = blob[HEADER_BYTES..].split_at_mut(self.scale_bytes);
+        scale_bytes.fill(0);
+        for (index, scale) in scales.iter().enumerate() {
+            let at = self.scale_slot(index / self.groups(), index % self.groups()) * 4;
+            scale_bytes[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+        }
+        codes.fill(ZERO_WEIGHTS_BYTE);
+        for (row, weights) in ternary.chunks_exact(self.columns).enumerate() {
+            let panel = &mut codes[row / PANEL_ROWS * panel_bytes(self.columns)..];
+            for (column, &weight) in weights.iter().enumerate() {
+                let (byte, shift) = code_position(row % PANEL_ROWS, column);
+                // Replaces the code 1 of the fill.
+                panel[byte] ^= (1 ^ (weight + 1) as u8) << shift;
+            }
+        }
+        header::write(self, blob);
+        Ok(())
+    }
+
+    /// Index of a scale in the blob: rows of a panel are neighbours, so that a panel loads its 16 at once.
+    fn scale_slot(&self, row: usize, group: usize) -> usize {
+        match self.scaling {
+            Scaling::Tensor => 0,
+            Scaling::Row => row,
+            Scaling::Group(_) => (row / PANEL_ROWS * self.groups() + group) * PANEL_ROWS + row % PANEL_ROWS,
+        }
+    }
+}
+
+/// Bytes of a `T2` panel.
+const fn panel_bytes(columns: usize) -> usize {
+    columns.div_ceil(BLOCK_COLUMNS) * BLOCK_BYTES
+}
+
+/// Byte within a `T2` panel, and shift within the byte, of a weight.
+const fn code_position(row: usize, column: usize) -> (usize, usize) {
+    let within = column % BLOCK_COLUMNS;
+    (column / BLOCK_COLUMNS * BLOCK_BYTES + 4 * row + within % 4, within / 4 * 2)
+}
+
+fn check_scales(scales: impl Iterator<Item = f32>) -> Result<()> {
+    scales
+        .enumerate()
+        .find(|(_, scale)| !scale.is_finite())
+        .map_or(Ok(()), |(index, _)| Err(Error::Scale { index }))
+}
+
+/// Packed weights, opened: a checked view of the caller's bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    spec: WeightSpec,
+    scales: &'a [u8],
+    codes: &'a [u8],
+}
+
+impl<'a> Weights<'a> {
+    /// Opens a blob and checks all of it: header, length, payload checksum, every scale and every code. Reads the
+    /// blob twice; nothing is copied. The bytes need no alignment.
+    ///
+    /// # Errors
+    /// [`Error::BlobLength`], [`Error::BlobMagic`], [`Error::BlobVersion`], [`Error::BlobHeader`],
+    /// [`Error::BlobPayload`], [`Error::Scale`], or [`Error::Code`] where a code is 3.
+    pub fn open(blob: &'a [u8]) -> Result<Weights<'a>> {
+        let weights = Self::open_verified(blob)?;
+        header::check_payload(blob)?;
+        let scales = weights.scales.chunks_exact(4);
+        check_scales(scales.map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])))?;
+        // A byte holds a code 3 where both bits of a field are set.
+        match weights.codes.iter().position(|code| code & code >> 1 & 0b01_01_01_01 != 0) {
+            None => Ok(weights),
+            Some(byte) => {
+                let code = weights.codes[byte];
+                let field = (code & code >> 1 & 0b01_01_01_01).trailing_zeros() as usize / 2;
+                let (panel, within) =
+                    (byte / panel_bytes(weights.columns()), byte % panel_bytes(weights.columns()));
+                let row = panel * PANEL_ROWS + within % BLOCK_BYTES / 4;
+                Err(Error::Code {
+                    row,
+                    column: within / BLOCK_BYTES * BLOCK_COLUMNS + 4 * field + within % 4,
+                })
+            }
+        }
+    }
+
+    /// Opens a blob that is known to be whole, because [`Weights::open`] accepted the same bytes before: checks the
+    /// header and the length only, so that a mapped file is not read through. Damage behind the header then gives
+    /// wrong numbers, never undefined behaviour.
+    ///
+    /// # Errors
+    /// [`Error::BlobLength`], [`Error::BlobMagic`], [`Error::BlobVersion`], [`Error::BlobHeader`].
+    pub fn open_verified(blob: &'a [u8]) -> Result<Weights<'a>> {
+        let spec = header::read(blob)?;
+        let (scales, codes) = blob[HEADER_BYTES..].split_at(spec.scale_bytes);
+        Ok(Weights { spec, scales, codes })
+    }
+
+    /// Shape and format.
+    #[must_use]
+    pub const fn spec(&self) -> &WeightSpec {
+        &self.spec
+    }
+
+    /// N, the number of outputs.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.spec.rows
+    }
+
+    /// K, the number of inputs.
+    #[must_use]
+    pub const fn columns(&self) -> usize {
+        self.spec.columns
+    }
+
+    /// One weight, −1, 0 or 1; 0 outside the matrix.
+    #[must_use]
+    pub fn weight(&self, row: usize, column: usize) -> i8 {
+        if row >= self.rows() || column >= self.columns() {
+            return 0;
+        }
+        let (byte, shift) = code_position(row % PANEL_ROWS, column);
+        (self.panel(row / PANEL_ROWS)[byte] >> shift & 3) as i8 - 1
+    }
+
+    /// The scale of a row's group (group 0 unless the scaling is by group); 0 outside the matrix.
+    #[must_use]
+    pub fn scale(&self, row: usize, group: usize) -> f32 {
+        if row >= self.rows() || group >= self.spec.groups() {
+            return 0.0;
+        }
+        let at = self.spec.scale_slot(row, group) * 4;
+        f32::from_le_bytes([self.scales[at], self.scales[at + 1], self.scales[at + 2], self.scales[at + 3]])
+    }
+
+    /// Writes the weights −1, 0, 1 as `[N, K]` row-major: the inverse of [`WeightSpec::pack`].
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless `ternary` is N·K long.
+    pub fn unpack(&self, ternary: &mut [i8]) -> Result<()> {
+        check_len("ternary", checked_size(self.rows(), self.columns(), "rows * columns")?, ternary.len())?;
+        for (row, weights) in ternary.chunks_exact_mut(self.columns()).enumerate() {
+            for (column, weight) in weights.iter_mut().enumerate() {
+                *weight = self.weight(row, column);
+            }
+        }
+        Ok(())
+    }
+
+    /// The code bytes of one panel.
+    pub(crate) fn panel(&self, panel: usize) -> &'a [u8] {
+        let bytes = panel_bytes(self.columns());
+        &self.codes[panel * bytes..][..bytes]
+    }
+
+    /// The 16 scales of a panel's rows for one group.
+    pub(crate) fn panel_scales(&self, panel: usize, group: usize) -> [f32; PANEL_ROWS] {
+        core::array::from_fn(|row| self.scale(panel * PANEL_ROWS + row, group))
+    }
+}
