@@ -9,9 +9,13 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Error, Result};
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod generic;
 pub(crate) mod kernels;
 pub(crate) mod scalar;
 
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 
