@@ -41,7 +41,8 @@ fn packed(input: &Input) -> Option<Vec<u8>> {
         group => Scaling::Group(32 << (group - 1)),
     };
     let spec =
-        WeightSpec::new(input.rows.into(), usize::from(input.columns) % 600, Layout::T2, scaling).ok()?;
+        WeightSpec::new(usize::from(input.rows) % 40, usize::from(input.columns) % 300, Layout::T2, scaling)
+            .ok()?;
     let ternary: Vec<i8> =
         cycle(input.raw, spec.rows() * spec.columns()).iter().map(|byte| (byte % 3) as i8 - 1).collect();
     let scales: Vec<f32> = cycle(&input.scales, spec.scale_count())

@@ -11,7 +11,7 @@ use hbitlinear_fuzz::{cycle, cycle_floats, others, same, scalar};
 use libfuzzer_sys::{arbitrary, fuzz_target};
 
 /// Most multiplications of one input.
-const MAX_WORK: usize = 1 << 20;
+const MAX_WORK: usize = 1 << 18;
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Input<'a> {
