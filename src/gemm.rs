@@ -306,3 +306,6 @@ impl<'a> Driver<'a> {
         stride
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! AVX2 with FMA: 256-bit vectors, 16 registers.
 
+mod product;
 mod vector;
 
 use crate::arch::generic::instantiate;
@@ -7,7 +8,6 @@ use crate::arch::kernels::Kernels;
 use crate::arch::scalar;
 use crate::hadamard::SignRows;
 
-/// Stages 1 and 2 of this instruction set.
 pub(crate) const KERNELS: Kernels = Kernels {
     max_magnitude_bits,
     sum_magnitude,
@@ -18,6 +18,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    panel_t2: product::panel_t2,
+    token_tile: product::TOKEN_TILE,
     ..scalar::KERNELS
 };
 
