@@ -1,4 +1,4 @@
-//! Products against plain i64 sums and the documented f32 expression, bit for bit, on every backend: all small
+//! Products against the oracle's i64 sums and the documented f32 expression, bit for bit, on every backend: all small
 //! shapes, real ones, extremes that overflow narrow lanes, every cut.
 
 mod common;
@@ -9,22 +9,27 @@ use common::data::{OwnedActivations, OwnedWeights, Random, SCALINGS, assert_pain
 use common::{assert_same, assert_same_bits, for_each_backend, log, reduced};
 use hbitlinear::quantize::Bits;
 use hbitlinear::weights::{Scaling, Weights};
-use hbitlinear::{Backend, OutputMut, gemm, layout};
+use hbitlinear::{Backend, OutputMut, gemm, layout, reference};
 
 const WIDTHS: [Bits; 2] = [Bits::Four, Bits::Eight];
 
 /// Borders of vectors, panels, blocks, and of two of each.
 const EDGES: [usize; 15] = [1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129];
 
-/// `sums[(t · rows + n) · groups + g]`, straight from the definition.
+/// `sums[(t · rows + n) · groups + g]`: the oracle's product of each group of columns on its own.
 fn group_sums(x: &OwnedActivations, w: &OwnedWeights, group: usize) -> Vec<i64> {
-    let columns = x.features;
-    let mut sums = Vec::new();
-    for q in x.q.chunks_exact(columns) {
-        for row in w.ternary.chunks_exact(columns) {
-            for (q, w) in q.chunks(group).zip(row.chunks(group)) {
-                sums.push(q.iter().zip(w).map(|(&q, &w)| i64::from(q) * i64::from(w)).sum());
-            }
+    let (tokens, rows, columns) = (x.scales.len(), w.spec.rows(), x.features);
+    let groups = columns.div_ceil(group);
+    let mut sums = vec![0; tokens * rows * groups];
+    for g in 0..groups {
+        let run = g * group..columns.min((g + 1) * group);
+        let part = |values: &[i8]| -> Vec<i8> {
+            values.chunks_exact(columns).flat_map(|row| row[run.clone()].to_vec()).collect()
+        };
+        let mut y = vec![0; tokens * rows];
+        reference::product(&part(&x.q), &part(&w.ternary), tokens, rows, run.len(), &mut y).unwrap();
+        for (at, sum) in y.into_iter().enumerate() {
+            sums[at * groups + g] = sum;
         }
     }
     sums
