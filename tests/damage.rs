@@ -126,7 +126,9 @@ fn code_3() {
 fn scales_that_are_not_finite() {
     for blob in small_blobs() {
         let scales = (blob.len() - HEADER - 2 * 5 * 64) / 4;
-        for (index, bad) in (0..scales).flat_map(|i| [f32::NAN, f32::INFINITY, -f32::INFINITY].map(|b| (i, b))) {
+        for (index, bad) in
+            (0..scales).flat_map(|i| [f32::NAN, f32::INFINITY, -f32::INFINITY].map(|b| (i, b)))
+        {
             let mut damaged = blob.clone();
             damaged[HEADER + 4 * index..][..4].copy_from_slice(&bad.to_le_bytes());
             reseal(&mut damaged);

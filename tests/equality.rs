@@ -72,8 +72,9 @@ fn custom_matrices() {
         for order in [1_usize, 2, 4, 8, 16, 32, 64, 256] {
             let flips = Random::new(order as u64).signs(order);
             let sylvester = Transform::sylvester(order).unwrap();
-            let matrix: Vec<i8> =
-                (0..order * order).map(|i| sylvester.entry(i / order, i % order) * flips[i % order]).collect();
+            let matrix: Vec<i8> = (0..order * order)
+                .map(|i| sylvester.entry(i / order, i % order) * flips[i % order])
+                .collect();
             let mut storage = vec![0; SignMatrix::storage_len(order).unwrap()];
             let matrix = SignMatrix::pack(order, &matrix, &mut storage).unwrap();
             for power in [1, 2, 8, 32] {
@@ -95,7 +96,11 @@ fn rms_norm() {
                     let (mut expected, mut actual) = (vec![1.0; len], vec![2.0; len]);
                     norm.forward(scalar(), len, &row, &mut expected).unwrap();
                     norm.forward(backend, len, &row, &mut actual).unwrap();
-                    assert_same_bits(&expected, &actual, format_args!("{backend:?} {len}, {kind}, ε {epsilon}"));
+                    assert_same_bits(
+                        &expected,
+                        &actual,
+                        format_args!("{backend:?} {len}, {kind}, ε {epsilon}"),
+                    );
                 }
             }
         }
@@ -135,7 +140,11 @@ fn weight_quantiser() {
                 let what = format!("{backend:?} {len}, {kind}");
                 let (mut expected, mut actual) = (vec![5; len], vec![6; len]);
                 let alpha = absmean(scalar(), &row, 1e-5, &mut expected).unwrap();
-                assert_eq!(alpha.to_bits(), absmean(backend, &row, 1e-5, &mut actual).unwrap().to_bits(), "{what}");
+                assert_eq!(
+                    alpha.to_bits(),
+                    absmean(backend, &row, 1e-5, &mut actual).unwrap().to_bits(),
+                    "{what}"
+                );
                 assert_same(&expected, &actual, format_args!("{what}"));
 
                 let rows = [&row[..], &vec![0.0; len], &row].concat();

@@ -79,7 +79,8 @@ fn non_finite_rows() {
                     let mut values: Vec<u8> = painted(5 * rule.bits().row_bytes(features));
                     let (mut scales, mut sums): (Vec<f32>, Vec<i32>) = (painted(5), painted(5));
                     let mut out =
-                        ActivationsMut::new(rule.bits(), features, &mut values, &mut scales, &mut sums).unwrap();
+                        ActivationsMut::new(rule.bits(), features, &mut values, &mut scales, &mut sums)
+                            .unwrap();
                     assert_eq!(Quantizer::new(rule, 1e-5).unwrap().forward(backend, &x, &mut out), error);
                     assert_painted(&values, "values");
                     assert_painted(&scales, "scales");
@@ -98,7 +99,8 @@ fn non_finite_rows() {
 
 #[test]
 fn quantizer_and_activations() {
-    let (mut values, mut scales, mut sums): (Vec<u8>, Vec<f32>, Vec<i32>) = (painted(10), painted(2), painted(2));
+    let (mut values, mut scales, mut sums): (Vec<u8>, Vec<f32>, Vec<i32>) =
+        (painted(10), painted(2), painted(2));
     for (bits, features, lengths, error) in [
         (Bits::Four, 0, [10, 2, 2], Error::Zero { argument: "features" }),
         (Bits::Eight, layout::MAX_COLUMNS + 1, [10, 2, 2], Error::SizeOverflow { argument: "features" }),
@@ -120,7 +122,10 @@ fn quantizer_and_activations() {
         let mut out = ActivationsMut::new(Bits::Eight, 5, &mut values, &mut scales, &mut sums).unwrap();
         let quantizer = Quantizer::new(Rule::Int8AbsMax, 0.0).unwrap();
         for actual in [0, 5, 9, 11] {
-            assert_eq!(quantizer.forward(backend, &vec![1.0; actual], &mut out), Err(length("x", 10, actual)));
+            assert_eq!(
+                quantizer.forward(backend, &vec![1.0; actual], &mut out),
+                Err(length("x", 10, actual))
+            );
         }
         let other = Quantizer::new(Rule::Int4AbsMean, 0.0).unwrap();
         let error = Error::Value { argument: "bits of the activations", value: 8 };
@@ -145,7 +150,9 @@ fn transform_descriptions() {
     assert_eq!(Transform::new(&[h12], 1 << (usize::BITS - 1)).unwrap_err(), error);
 
     let spelling = Error::Transform { what: "the transform's name", order: 0 };
-    for name in ["", "x", "-4", "paley1", "paley1:12", "paley1:12*", "12*4", "nope:12*4", "Paley1:12*4", "paley1:*4"] {
+    for name in
+        ["", "x", "-4", "paley1", "paley1:12", "paley1:12*", "12*4", "nope:12*4", "Paley1:12*4", "paley1:*4"]
+    {
         assert_eq!(Transform::named(name).unwrap_err(), spelling, "{name}");
     }
     for family in Family::ALL {
@@ -323,7 +330,6 @@ fn outputs() {
 }
 
 #[test]
-#[expect(clippy::reversed_empty_ranges, reason = "that is the bad argument")]
 fn products() {
     for_each_backend(|backend| {
         let mut random = Random::new(1);
@@ -332,14 +338,22 @@ fn products() {
         let x = OwnedActivations::random(Bits::Four, 3, 10, &mut random);
         let narrow = OwnedActivations::random(Bits::Four, 3, 9, &mut random);
         let full = gemm::workspace_len();
-        let case = |x: &OwnedActivations, tokens: (usize, usize), outputs: (usize, usize), shape, room, error| {
+        let case = |x: &OwnedActivations,
+                    tokens: (usize, usize),
+                    outputs: (usize, usize),
+                    shape,
+                    room,
+                    error| {
             let (tokens, outputs) = (tokens.0..tokens.1, outputs.0..outputs.1);
             let (m, n): (usize, usize) = shape;
             let mut workspace = vec![0; room];
             let mut y: Vec<f32> = painted(60);
             let mut out = OutputMut::new(&mut y, m, n, n).unwrap();
             let (t, o) = (tokens.clone(), outputs.clone());
-            assert_eq!(gemm::product(backend, &weights, &x.view(), t, o, &mut out, &mut workspace), Err(error));
+            assert_eq!(
+                gemm::product(backend, &weights, &x.view(), t, o, &mut out, &mut workspace),
+                Err(error)
+            );
             assert_painted(&y, "y");
             let mut y: Vec<i32> = painted(60);
             let mut out = OutputMut::new(&mut y, m, n, n).unwrap();

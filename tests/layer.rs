@@ -56,7 +56,8 @@ impl Case<'_> {
         let mut y = vec![f32::NAN; self.tokens * outputs];
         let mut target = OutputMut::new(&mut y, self.tokens, outputs, outputs).unwrap();
         let x = out.into_activations();
-        gemm::product(backend, &self.weights, &x, 0..self.tokens, 0..outputs, &mut target, &mut workspace).unwrap();
+        gemm::product(backend, &self.weights, &x, 0..self.tokens, 0..outputs, &mut target, &mut workspace)
+            .unwrap();
         (room, y)
     }
 
@@ -95,9 +96,10 @@ impl Case<'_> {
         let (upper_scales, lower_scales) = room.1.split_at_mut(token_cut);
         let (upper_sums, lower_sums) = room.2.split_at_mut(token_cut);
         let (upper_x, lower_x) = self.x.split_at(token_cut * self.features());
-        for (x, values, scales, sums) in
-            [(lower_x, lower_values, lower_scales, lower_sums), (upper_x, upper_values, upper_scales, upper_sums)]
-        {
+        for (x, values, scales, sums) in [
+            (lower_x, lower_values, lower_scales, lower_sums),
+            (upper_x, upper_values, upper_scales, upper_sums),
+        ] {
             let mut out =
                 ActivationsMut::new(self.rule.bits(), self.features(), values, scales, sums).unwrap();
             layer.quantize(backend, x, &mut out, &mut workspace).unwrap();
@@ -129,7 +131,11 @@ fn each_case(tokens: usize, mut check: impl FnMut(&str, &Case<'_>)) {
             let mut random = Random::new((features + index) as u64);
             let (signs, gains) = (random.signs(features), random.normals(features));
             let w = OwnedWeights::random(37, features, scaling, &mut random);
-            let norm = [None, Some(RmsNorm::new(None, 1e-6).unwrap()), Some(RmsNorm::new(Some(&gains), 0.0).unwrap())];
+            let norm = [
+                None,
+                Some(RmsNorm::new(None, 1e-6).unwrap()),
+                Some(RmsNorm::new(Some(&gains), 0.0).unwrap()),
+            ];
             let transforms = [Some(transform), Some(transform.with_signs(&signs).unwrap()), None];
             let case = Case {
                 norm: norm[index % 3],
@@ -197,7 +203,8 @@ fn forward_agrees_with_the_oracle() {
             let ((values, scales, sums), y) = case.by_stages(backend);
             let x = Activations::new(case.rule.bits(), features, &values, &scales, &sums).unwrap();
             for token in 0..case.tokens {
-                let row: Vec<f64> = case.x[token * features..][..features].iter().map(|&x| x.into()).collect();
+                let row: Vec<f64> =
+                    case.x[token * features..][..features].iter().map(|&x| x.into()).collect();
                 let gains: Option<Vec<f64>> = case
                     .norm
                     .and_then(|norm| norm.weight())
@@ -220,7 +227,10 @@ fn forward_agrees_with_the_oracle() {
                 .unwrap();
 
                 let differing = (0..features).filter(|&k| x.value(token, k) != q[k]).count();
-                assert!(differing <= 1 + features / 2000, "{name}: {differing} of {features} integers differ");
+                assert!(
+                    differing <= 1 + features / 2000,
+                    "{name}: {differing} of {features} integers differ"
+                );
                 let scale = f64::from(scales[token]);
                 for (n, expected) in expected.iter().enumerate() {
                     let alpha = (0..case.weights.spec().groups()).map(|g| case.weights.scale(n, g));

@@ -76,7 +76,8 @@ fn arguments() {
 
         let quantize = |x_len: usize, bits: Bits, features, room, error| {
             let bytes = 3 * bits.row_bytes(features);
-            let (mut v, mut c, mut s): (Vec<u8>, Vec<f32>, Vec<i32>) = (painted(bytes), painted(3), painted(3));
+            let (mut v, mut c, mut s): (Vec<u8>, Vec<f32>, Vec<i32>) =
+                (painted(bytes), painted(3), painted(3));
             let mut out = ActivationsMut::new(bits, features, &mut v, &mut c, &mut s).unwrap();
             assert_eq!(layer.quantize(backend, &vec![1.0; x_len], &mut out, &mut vec![0; room]), Err(error));
             assert_painted(&v, "values");
@@ -93,7 +94,13 @@ fn arguments() {
 
 /// Runs the layer on four rows of which only `row` may hold the bad value; both the layer and its first phase must
 /// name that row and write nothing.
-fn refuse(backend: Backend, norm: Option<RmsNorm<'_>>, transform: Option<Transform<'_>>, row: usize, bad: &[f32]) {
+fn refuse(
+    backend: Backend,
+    norm: Option<RmsNorm<'_>>,
+    transform: Option<Transform<'_>>,
+    row: usize,
+    bad: &[f32],
+) {
     let w = weights();
     let weights = Weights::open(&w.blob).unwrap();
     let mut x = Random::new(6).normals(4 * FEATURES);
@@ -103,7 +110,8 @@ fn refuse(backend: Backend, norm: Option<RmsNorm<'_>>, transform: Option<Transfo
     let error = Err(Error::NonFinite { argument: "x", row });
     let mut y: Vec<f32> = painted(4 * OUTPUTS);
     let mut out = OutputMut::new(&mut y, 4, OUTPUTS, OUTPUTS).unwrap();
-    let (mut v, mut c, mut s): (Vec<u8>, Vec<f32>, Vec<i32>) = (painted(2 * FEATURES), painted(4), painted(4));
+    let (mut v, mut c, mut s): (Vec<u8>, Vec<f32>, Vec<i32>) =
+        (painted(2 * FEATURES), painted(4), painted(4));
     let mut room = ActivationsMut::new(Bits::Four, FEATURES, &mut v, &mut c, &mut s).unwrap();
     match transform {
         Some(transform) => {

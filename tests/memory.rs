@@ -60,7 +60,11 @@ fn places(test: impl Fn(Backend, Place)) {
 }
 
 fn lengths() -> Vec<usize> {
-    if reduced("guarded lengths") { (1..=130).step_by(7).collect() } else { (1..=130).chain([640, 1025]).collect() }
+    if reduced("guarded lengths") {
+        (1..=130).step_by(7).collect()
+    } else {
+        (1..=130).chain([640, 1025]).collect()
+    }
 }
 
 #[test]
@@ -140,14 +144,18 @@ fn custom_matrices() {
             let transform = Transform::new(&[matrix], 8).unwrap();
             transform.forward(backend, x.get()).unwrap();
             transform.transpose(backend, x.get()).unwrap();
-            assert!(x.get().iter().zip(before).all(|(a, b)| (a - b).abs() < 1e-5), "{backend:?} {place:?} {order}");
+            assert!(
+                x.get().iter().zip(before).all(|(a, b)| (a - b).abs() < 1e-5),
+                "{backend:?} {place:?} {order}"
+            );
         }
     });
 }
 
 #[test]
 fn products() {
-    let shapes = lengths().into_iter().enumerate().map(|(i, k)| (k, [1, 15, 16, 17, 33][i % 5], SCALINGS[i % 3]));
+    let shapes =
+        lengths().into_iter().enumerate().map(|(i, k)| (k, [1, 15, 16, 17, 33][i % 5], SCALINGS[i % 3]));
     let shapes: Vec<_> = shapes.collect();
     places(|backend, place| {
         for &(columns, rows, scaling) in &shapes {
@@ -155,10 +163,11 @@ fn products() {
             let w = OwnedWeights::random(rows, columns, scaling, &mut random);
             for (bits, tokens) in [(Bits::Four, 1), (Bits::Four, 5), (Bits::Eight, 3)] {
                 let x = OwnedActivations::random(bits, tokens, columns, &mut random);
-                let run = |weights: &Weights<'_>, x: &Activations<'_>, y: &mut [f32], workspace: &mut [u8]| {
-                    let mut out = OutputMut::new(y, tokens, rows, rows + 3).unwrap();
-                    gemm::product(backend, weights, x, 0..tokens, 0..rows, &mut out, workspace).unwrap();
-                };
+                let run =
+                    |weights: &Weights<'_>, x: &Activations<'_>, y: &mut [f32], workspace: &mut [u8]| {
+                        let mut out = OutputMut::new(y, tokens, rows, rows + 3).unwrap();
+                        gemm::product(backend, weights, x, 0..tokens, 0..rows, &mut out, workspace).unwrap();
+                    };
                 // The last row ends with its last element, not with a whole stride.
                 let room = vec![-7.0; (tokens - 1) * (rows + 3) + rows];
                 let mut expected = room.clone();
@@ -168,8 +177,7 @@ fn products() {
                 let (mut blob, mut values) = (place.put(&w.blob), place.put(&x.values));
                 let (mut scales, mut sums) = (place.put(&x.scales), place.put(&x.sums));
                 let (mut y, mut workspace) = (place.put(&room), place.put(&workspace));
-                let view =
-                    Activations::new(bits, columns, values.get(), scales.get(), sums.get()).unwrap();
+                let view = Activations::new(bits, columns, values.get(), scales.get(), sums.get()).unwrap();
                 run(&Weights::open(blob.get()).unwrap(), &view, y.get(), workspace.get());
                 let what = format_args!("{backend:?} {place:?} M {tokens} N {rows} K {columns} {bits:?}");
                 assert_same_bits(&expected, y.get(), what);
@@ -189,13 +197,18 @@ fn layers() {
             let run = |blob: &[u8], x: &[f32], y: &mut [f32], workspace: &mut [u8]| {
                 let quantizer = Quantizer::new(rule, 1e-5).unwrap();
                 let norm = Some(RmsNorm::new(None, 1e-6).unwrap());
-                let layer = HBitLinear::new(norm, transform, quantizer, Weights::open(blob).unwrap()).unwrap();
+                let layer =
+                    HBitLinear::new(norm, transform, quantizer, Weights::open(blob).unwrap()).unwrap();
                 assert_eq!(layer.workspace_len(tokens), Ok(workspace.len()));
                 let mut out = OutputMut::new(y, tokens, outputs, outputs).unwrap();
                 layer.forward(backend, x, &mut out, workspace).unwrap();
             };
-            let layer =
-                HBitLinear::new(None, transform, Quantizer::new(rule, 0.0).unwrap(), Weights::open(&w.blob).unwrap());
+            let layer = HBitLinear::new(
+                None,
+                transform,
+                Quantizer::new(rule, 0.0).unwrap(),
+                Weights::open(&w.blob).unwrap(),
+            );
             let scratch = vec![0xab_u8; layer.unwrap().workspace_len(tokens).unwrap()];
             let (row, mut expected) = (random.normals(tokens * features), vec![0.0; tokens * outputs]);
             run(&w.blob, &row, &mut expected, &mut scratch.clone());

@@ -6,7 +6,7 @@ mod common;
 use core::ops::Range;
 
 use common::data::{OwnedActivations, OwnedWeights, Random, SCALINGS, assert_painted, painted};
-use common::{assert_same, assert_same_bits, for_each_backend, log, reduced};
+use common::{assert_same, assert_same_bits, backends, for_each_backend, reduced};
 use hbitlinear::quantize::Bits;
 use hbitlinear::weights::{Scaling, Weights};
 use hbitlinear::{Backend, OutputMut, gemm, layout, reference};
@@ -91,16 +91,6 @@ fn check(backends: &[Backend], tokens: usize, rows: usize, columns: usize, bits:
     }
 }
 
-/// One after the other inside [`check`], so that the expected sums are computed once.
-fn backends() -> Vec<Backend> {
-    common::check_expected_backend();
-    let backends: Vec<_> = Backend::available().collect();
-    for backend in &backends {
-        log(&format!("backend {}: runs", backend.name()));
-    }
-    backends
-}
-
 fn small_shapes() -> Vec<(usize, usize)> {
     let diagonals = (1..=130).flat_map(|k| [(k, 131 - k), (k, k)]);
     let edges = EDGES.iter().flat_map(|&k| EDGES.map(|n| (k, n)));
@@ -167,7 +157,8 @@ fn real_shapes() {
 #[test]
 fn extremes() {
     let backends = backends();
-    let mut lengths = vec![128, 256, 2048, 4095, 4096, 4097, 4112, 8191, 8192, 8209, 12288, 16383, 16384 + 64];
+    let mut lengths =
+        vec![128, 256, 2048, 4095, 4096, 4097, 4112, 8191, 8192, 8209, 12288, 16383, 16384 + 64];
     if !reduced("long extremes") {
         lengths.extend([65535, 65536, 70000]);
     }
@@ -193,7 +184,8 @@ fn extremes() {
                 .collect();
             let w = OwnedWeights::new(6, columns, Scaling::Tensor, ternary);
             let weights = Weights::open(&w.blob).unwrap();
-            let q = (0..activations.len() * columns).map(|at| activations[at / columns](at % columns, low, high));
+            let q =
+                (0..activations.len() * columns).map(|at| activations[at / columns](at % columns, low, high));
             let x = OwnedActivations::new(bits, activations.len(), columns, q.collect());
             let expected = expected_i32(&x, &w);
             for &backend in &backends {
@@ -234,7 +226,8 @@ fn elements_between_rows_stay() {
             let mut y: Vec<f32> = painted(tokens * stride);
             let mut workspace = vec![0; gemm::workspace_len()];
             let mut out = OutputMut::new(&mut y, tokens, rows, stride).unwrap();
-            gemm::product(backend, &weights, &x.view(), 0..tokens, 0..rows, &mut out, &mut workspace).unwrap();
+            gemm::product(backend, &weights, &x.view(), 0..tokens, 0..rows, &mut out, &mut workspace)
+                .unwrap();
             let paint: Vec<f32> = painted(tokens * stride);
             let expected = expected_f32(&x, &w);
             for t in 0..tokens {
@@ -246,7 +239,8 @@ fn elements_between_rows_stay() {
             // An empty range writes nothing.
             let mut y: Vec<f32> = painted(tokens * stride);
             let mut out = OutputMut::new(&mut y, tokens, 0, stride).unwrap();
-            gemm::product(backend, &weights, &x.view(), 0..tokens, rows..rows, &mut out, &mut workspace).unwrap();
+            gemm::product(backend, &weights, &x.view(), 0..tokens, rows..rows, &mut out, &mut workspace)
+                .unwrap();
             let mut out = OutputMut::new(&mut y, 0, rows, stride).unwrap();
             gemm::product(backend, &weights, &x.view(), 1..1, 0..rows, &mut out, &mut workspace).unwrap();
             assert_painted(&y, "empty ranges");
@@ -278,7 +272,8 @@ fn every_cut_of_outputs() {
                 let (left, middle) = left.split_outputs(parts[1].start).unwrap();
                 for (mut out, part) in [right, left, middle].into_iter().zip([2, 0, 1]) {
                     let outputs = parts[part].clone();
-                    gemm::product(backend, &weights, &x.view(), 0..3, outputs, &mut out, &mut workspace).unwrap();
+                    gemm::product(backend, &weights, &x.view(), 0..3, outputs, &mut out, &mut workspace)
+                        .unwrap();
                 }
                 assert_same_bits(&floats, &y, format_args!("{backend:?} outputs {parts:?}"));
 
@@ -287,7 +282,8 @@ fn every_cut_of_outputs() {
                 let (left, mut right) = whole.split_outputs(parts[1].start).unwrap();
                 let mut left = left;
                 for (out, outputs) in [(&mut left, parts[0].clone()), (&mut right, parts[0].end..rows)] {
-                    gemm::product_i32(backend, &weights, &x.view(), 0..3, outputs, out, &mut workspace).unwrap();
+                    gemm::product_i32(backend, &weights, &x.view(), 0..3, outputs, out, &mut workspace)
+                        .unwrap();
                 }
                 assert_same(&integers, &y, format_args!("{backend:?} outputs {parts:?}"));
             }
@@ -298,7 +294,8 @@ fn every_cut_of_outputs() {
 #[test]
 fn every_cut_of_tokens() {
     for_each_backend(|backend| {
-        for (tokens, scaling, bits) in [(35, Scaling::Row, Bits::Eight), (18, Scaling::Group(64), Bits::Four)] {
+        for (tokens, scaling, bits) in [(35, Scaling::Row, Bits::Eight), (18, Scaling::Group(64), Bits::Four)]
+        {
             let (rows, columns) = (19, 75);
             let mut random = Random::new(tokens as u64);
             let w = OwnedWeights::random(rows, columns, scaling, &mut random);
@@ -313,7 +310,8 @@ fn every_cut_of_tokens() {
                 let (above, middle) = above.split_tokens(parts[1].start).unwrap();
                 for (mut out, part) in [below, above, middle].into_iter().zip([2, 0, 1]) {
                     let tokens = parts[part].clone();
-                    gemm::product(backend, &weights, &x.view(), tokens, 0..rows, &mut out, &mut workspace).unwrap();
+                    gemm::product(backend, &weights, &x.view(), tokens, 0..rows, &mut out, &mut workspace)
+                        .unwrap();
                 }
                 assert_same_bits(&expected, &y, format_args!("{backend:?} tokens {parts:?}"));
             }

@@ -181,7 +181,12 @@ impl OwnedActivations {
         OwnedActivations { bits, features, q, values, scales, sums }
     }
 
-    pub(crate) fn random(bits: Bits, tokens: usize, features: usize, random: &mut Random) -> OwnedActivations {
+    pub(crate) fn random(
+        bits: Bits,
+        tokens: usize,
+        features: usize,
+        random: &mut Random,
+    ) -> OwnedActivations {
         Self::new(bits, tokens, features, random.quantised(bits, tokens * features))
     }
 
