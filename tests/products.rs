@@ -6,7 +6,7 @@ mod common;
 use core::ops::Range;
 
 use common::data::{OwnedActivations, OwnedWeights, Random, SCALINGS, assert_painted, painted};
-use common::{assert_same, assert_same_bits, for_each_backend, log, reduced};
+use common::{assert_same, assert_same_bits, backends, for_each_backend, reduced};
 use hbitlinear::quantize::Bits;
 use hbitlinear::weights::{Scaling, Weights};
 use hbitlinear::{Backend, OutputMut, gemm, layout, reference};
@@ -89,16 +89,6 @@ fn check(backends: &[Backend], tokens: usize, rows: usize, columns: usize, bits:
         assert_same(&integers, &run_i32(backend, &weights, &x), format_args!("{what}, i32"));
         assert_same_bits(&floats, &run_f32(backend, &weights, &x), format_args!("{what}, f32"));
     }
-}
-
-/// One after the other inside [`check`], so that the expected sums are computed once.
-fn backends() -> Vec<Backend> {
-    common::check_expected_backend();
-    let backends: Vec<_> = Backend::available().collect();
-    for backend in &backends {
-        log(&format!("backend {}: runs", backend.name()));
-    }
-    backends
 }
 
 fn small_shapes() -> Vec<(usize, usize)> {

@@ -6,6 +6,7 @@ pub(crate) mod data;
 #[cfg(unix)]
 pub(crate) mod guarded;
 
+use core::cell::Cell;
 use std::io::Write;
 
 use hbitlinear::{Backend, BackendId};
@@ -33,6 +34,22 @@ pub(crate) fn for_each_backend(test: impl Fn(Backend)) {
     }
 }
 
+/// The backends that this machine has, for tests that cannot put all they do into [`for_each_backend`]; says which,
+/// once a test.
+pub(crate) fn backends() -> Vec<Backend> {
+    std::thread_local! {
+        static SAID: Cell<bool> = const { Cell::new(false) };
+    }
+    check_expected_backend();
+    let backends: Vec<_> = Backend::available().collect();
+    if !SAID.replace(true) {
+        for backend in &backends {
+            log(&format!("backend {}: runs", backend.name()));
+        }
+    }
+    backends
+}
+
 /// Panics if `HBITLINEAR_EXPECT_BACKEND` names a backend that is not there.
 pub(crate) fn check_expected_backend() {
     let Ok(name) = std::env::var(EXPECT) else { return };
@@ -57,12 +74,7 @@ pub(crate) fn scalar() -> Backend {
     Backend::new(BackendId::Scalar).expect("scalar runs everywhere")
 }
 
-/// The bits of each value, so that −0.0 and 0.0 differ and an assertion compares what memory holds.
-pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
-}
-
-/// Asserts equal bits, naming the first place that differs rather than printing two long rows.
+/// Asserts equal bits (−0.0 and 0.0 differ), naming the first place that differs rather than printing two long rows.
 #[track_caller]
 pub(crate) fn assert_same_bits(expected: &[f32], actual: &[f32], what: core::fmt::Arguments<'_>) {
     assert_eq!(expected.len(), actual.len(), "{what}");
