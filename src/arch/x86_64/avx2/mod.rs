@@ -5,7 +5,6 @@ mod vector;
 
 use crate::arch::generic::instantiate;
 use crate::arch::kernels::Kernels;
-use crate::arch::scalar;
 use crate::hadamard::SignRows;
 
 pub(crate) const KERNELS: Kernels = Kernels {
@@ -20,7 +19,6 @@ pub(crate) const KERNELS: Kernels = Kernels {
     widen_i4,
     panel_t2: product::panel_t2,
     token_tile: product::TOKEN_TILE,
-    ..scalar::KERNELS
 };
 
 instantiate! { vector::V, "avx2,fma":
