@@ -67,6 +67,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// AVX-512 with VNNI.
+    Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
     /// 256-bit AVX2 with FMA.
     Avx2 = 1, "avx2", "x86_64", x86_64::avx2;
     /// Portable Rust, complete; the yardstick of every other backend.

@@ -23,3 +23,13 @@ fn xgetbv() -> u64 {
     // SAFETY: register 0 always exists.
     unsafe { core::arch::x86_64::_xgetbv(0) }
 }
+
+/// AVX-512 VNNI with the foundation it builds on (F, BW, VL), and the OS saving the 512-bit registers.
+pub(crate) fn avx512_vnni() -> bool {
+    let Some(extended) = CpuId::new().get_extended_feature_info() else { return false };
+    extended.has_avx512f()
+        && extended.has_avx512bw()
+        && extended.has_avx512vl()
+        && extended.has_avx512vnni()
+        && os_saves(0b1110_0110)
+}

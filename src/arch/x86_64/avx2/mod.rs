@@ -5,8 +5,7 @@ mod product;
 use crate::arch::kernels::Kernels;
 use crate::arch::scalar;
 
-pub(crate) const KERNELS: Kernels =
-    Kernels { panel_t2: product::panel_t2, token_tile: product::TOKEN_TILE, ..scalar::KERNELS };
+pub(crate) const KERNELS: Kernels = Kernels { product: product::PRODUCT, ..scalar::KERNELS };
 
 pub(crate) fn detect() -> bool {
     crate::arch::x86_64::detect::avx2_fma()
