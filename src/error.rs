@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// The header's checksum does not match, or a field holds a value that no writer produces.
     BlobHeader,
-    /// The payload's checksum does not match.
+    /// The payload's checksum does not match, or its padding is not what a writer leaves.
     BlobPayload,
     /// A weight is not one of −1, 0, 1, or a packed code is not one of 0, 1, 2.
     Code {

@@ -39,8 +39,8 @@ pub(crate) struct Kernels {
     /// every element `· scale`. `x.len()` is a multiple of `order · stride`.
     pub(crate) sign_columns: unsafe fn(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32),
 
-    /// `q[i] = clamp(round_half_even(x[i] · factor), −128, 127)`; returns `Σ q`. Same lengths; `x` and
-    /// `factor` finite.
+    /// `q[i] = clamp(round_half_even(x[i] · factor), −128, 127)`; returns `Σ q`. Same lengths; every
+    /// `|x[i] · factor|` below 2^31, which a row's own factor keeps by far: at most 127, or √7 · K.
     pub(crate) quantize_i8: unsafe fn(x: &[f32], factor: f32, q: &mut [u8]) -> i32,
 
     /// The same clamped to −8..=7 and packed to nibbles: `q.len() = ⌈x.len()/2⌉`.

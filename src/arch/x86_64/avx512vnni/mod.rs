@@ -1,16 +1,16 @@
-//! AVX-512 with VNNI: `vpdpbusd` on 16 rows.
+//! AVX-512 with VNNI on top of [`avx512`]: `vpdpbusd` on 16 rows.
 
 use core::arch::x86_64::*;
 
 use crate::arch::kernels::{Kernels, Panels, Product};
 use crate::arch::x86_64::dot::{Dot, one_token, several_tokens};
-use crate::arch::x86_64::{avx2, detect};
+use crate::arch::x86_64::{avx512, detect};
 use crate::layout::PANEL_ROWS;
 
-pub(crate) const KERNELS: Kernels = Kernels { product: Product { token_tile: 12, t2 }, ..avx2::KERNELS };
+pub(crate) const KERNELS: Kernels = Kernels { product: Product { token_tile: 12, t2 }, ..avx512::KERNELS };
 
 pub(crate) fn detect() -> bool {
-    avx2::detect() && detect::avx512_vnni()
+    detect::avx512_vnni()
 }
 
 // SAFETY: every function is one or two AVX-512 instructions on its arguments.
