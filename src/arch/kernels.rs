@@ -62,6 +62,9 @@ pub(crate) struct Product {
 
     /// [`TileKernel`] for `T2` codes.
     pub(crate) t2: TileKernel,
+
+    /// See [`FoldGroup`].
+    pub(crate) fold_group: FoldGroup,
 }
 
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
@@ -71,6 +74,18 @@ pub(crate) struct Product {
 /// blocks and at most [`MAX_RUN_COLUMNS`]; `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
 pub(crate) type TileKernel =
     unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
+
+/// Ends a scale group: `scaled[p · tokens + t][r] += sums[p · tokens + t][r] · scale(panel p, row r)`, the sum rounded to
+/// f32 first, without fused multiply-add; then `sums[p · tokens + t][r] = −next[t]` for the group that follows.
+///
+/// The scale is the little-endian f32 at byte `p · stride + 4 · r` of `scales`; `next` holds one sum a token.
+pub(crate) type FoldGroup = unsafe fn(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+);
 
 /// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold.
 pub(crate) const MAX_RUN_COLUMNS: usize = 1 << 18;

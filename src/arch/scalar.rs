@@ -15,7 +15,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    product: Product { token_tile: 4, t2 },
+    product: Product { token_tile: 4, t2, fold_group },
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
@@ -95,6 +95,28 @@ fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn fold_group(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    let panels = sums.chunks_exact_mut(next.len()).zip(scaled.chunks_exact_mut(next.len()));
+    for ((sums, scaled), scales) in panels.zip(scales.chunks(stride)) {
+        let scale: [f32; PANEL_ROWS] = core::array::from_fn(|r| {
+            f32::from_le_bytes([scales[4 * r], scales[4 * r + 1], scales[4 * r + 2], scales[4 * r + 3]])
+        });
+        for ((sums, scaled), &next) in sums.iter_mut().zip(scaled).zip(next) {
+            for ((scaled, sum), scale) in scaled.iter_mut().zip(sums).zip(scale) {
+                *scaled += *sum as f32 * scale;
+                *sum = -next;
             }
         }
     }

@@ -38,11 +38,14 @@ const PIECE_COLUMNS: usize = 1024;
 /// The shortest scale group.
 const MIN_GROUP: usize = 64;
 
+/// Sums of scale groups of everything that is staged: each row may end with a short group, and one more is read.
+const GROUP_SUMS: usize = STAGED_BYTES / MIN_GROUP + (MAX_TILES + 1) * MAX_TOKENS;
+
 pub(super) fn size() -> Result<Size> {
     Size::EMPTY
         .and::<i8>(STAGED_BYTES)?
         .and::<i8>(PIECE_COLUMNS)?
-        .and::<i32>(STAGED_BYTES / MIN_GROUP + MAX_TILES * MAX_TOKENS)?
+        .and::<i32>(GROUP_SUMS)?
         .and::<[i32; PANEL_ROWS]>(PANELS * MAX_TOKENS)?
         .and::<[f32; PANEL_ROWS]>(PANELS * MAX_TOKENS)
 }
@@ -120,7 +123,7 @@ impl<'a> Driver<'a> {
         let mut room = Room {
             staged: workspace.take(STAGED_BYTES),
             piece: workspace.take(PIECE_COLUMNS),
-            group_sums: workspace.take(STAGED_BYTES / MIN_GROUP + MAX_TILES * MAX_TOKENS),
+            group_sums: workspace.take(GROUP_SUMS),
             sums: workspace.take(PANELS * MAX_TOKENS),
             scaled: workspace.take(PANELS * MAX_TOKENS),
         };
@@ -207,7 +210,7 @@ impl<'a> Driver<'a> {
         self.multiply(&run, panels, &room.staged[slot.values..], tokens.len(), sums);
     }
 
-    /// `α · sum` of every group of the run added to `room.scaled`, ascending.
+    /// `α · sum` of every group of the run added to `room.scaled`, ascending; `group` counts over the runs.
     fn add_groups(
         &self,
         room: &mut Room<'_>,
@@ -219,25 +222,26 @@ impl<'a> Driver<'a> {
     ) {
         let length = self.weights.spec().group_columns();
         let sums = &mut room.sums[..panels.len() * tokens];
-        for (index, columns) in runs(run.len(), length).enumerate() {
-            for sums in sums.chunks_exact_mut(tokens) {
-                for (t, sums) in sums.iter_mut().enumerate() {
-                    *sums = [-room.group_sums[slot.group_sums + index * tokens + t]; PANEL_ROWS];
-                }
+        let scaled = &mut room.scaled[..panels.len() * tokens];
+        let group_sums = &room.group_sums[slot.group_sums..];
+        if *group == 0 {
+            // −0 is what adding changes nothing of, the sign of a zero included.
+            scaled.fill([-0.0; PANEL_ROWS]);
+        }
+        for sums in sums.chunks_exact_mut(tokens) {
+            for (sums, sum) in sums.iter_mut().zip(group_sums) {
+                *sums = [-sum; PANEL_ROWS];
             }
+        }
+        for (index, columns) in runs(run.len(), length).enumerate() {
             let staged = &room.staged[slot.values + columns.start * tokens..];
             let columns = run.start + columns.start..run.start + columns.end;
             self.multiply(&columns, panels, staged, tokens, sums);
-            for (index, panel) in panels.clone().enumerate() {
-                let alpha = self.weights.panel_scales(panel, *group);
-                let scaled = &mut room.scaled[index * tokens..][..tokens];
-                for (scaled, sums) in scaled.iter_mut().zip(&sums[index * tokens..]) {
-                    for ((scaled, &sum), alpha) in scaled.iter_mut().zip(sums).zip(alpha) {
-                        let term = sum as f32 * alpha;
-                        *scaled = if *group == 0 { term } else { *scaled + term };
-                    }
-                }
-            }
+            // After the last group this is some number that nothing reads.
+            let next = &group_sums[(index + 1) * tokens..][..tokens];
+            let (scales, stride) = self.weights.group_scales(panels.start, *group);
+            // SAFETY: the `Backend` behind `kernels` proves the CPU's features.
+            unsafe { (self.kernels.product.fold_group)(scales, stride, next, sums, scaled) };
             *group += 1;
         }
     }

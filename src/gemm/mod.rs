@@ -69,7 +69,7 @@ pub fn product(
         let scale = x.scales()[token];
         match sums {
             Sums::Integer { panel, sums } => {
-                let alpha = weights.panel_scales(panel, 0);
+                let alpha = weights.panel_scales(panel);
                 for ((value, &sum), alpha) in values.iter_mut().zip(sums).zip(alpha) {
                     *value = sum as f32 * alpha * scale;
                 }

@@ -14,15 +14,28 @@
 use core::arch::x86_64::*;
 
 use crate::arch::kernels::{Panels, Product};
+use crate::arch::scalar;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
 
-pub(super) const PRODUCT: Product = Product { token_tile: 6, t2 };
+pub(super) const PRODUCT: Product = Product { token_tile: 6, t2, fold_group };
 
 /// Blocks that an i16 accumulator takes.
 const BLOCKS: usize = 16;
 
 /// The same where two fields of a block count four times.
 const BLOCKS_ALONE: usize = 8;
+
+/// The portable one, compiled for 256-bit vectors.
+#[target_feature(enable = "avx2")]
+fn fold_group(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    scalar::fold_group(scales, stride, next, sums, scaled);
+}
 
 #[target_feature(enable = "avx2")]
 fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {

@@ -7,7 +7,8 @@ use crate::arch::x86_64::dot::{Dot, one_token, several_tokens};
 use crate::arch::x86_64::{avx512, detect};
 use crate::layout::PANEL_ROWS;
 
-pub(crate) const KERNELS: Kernels = Kernels { product: Product { token_tile: 12, t2 }, ..avx512::KERNELS };
+pub(crate) const KERNELS: Kernels =
+    Kernels { product: Product { token_tile: 12, t2, ..avx512::KERNELS.product }, ..avx512::KERNELS };
 
 pub(crate) fn detect() -> bool {
     detect::avx512_vnni()
