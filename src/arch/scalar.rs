@@ -109,10 +109,13 @@ pub(crate) fn fold_group(
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
     let panels = sums.chunks_exact_mut(next.len()).zip(scaled.chunks_exact_mut(next.len()));
-    for ((sums, scaled), scales) in panels.zip(scales.chunks(stride)) {
-        let scale: [f32; PANEL_ROWS] = core::array::from_fn(|r| {
-            f32::from_le_bytes([scales[4 * r], scales[4 * r + 1], scales[4 * r + 2], scales[4 * r + 3]])
-        });
+    for (panel, (sums, scaled)) in panels.enumerate() {
+        // Four bytes at a time, so that the bounds are checked once a panel.
+        let (bytes, _) = scales[panel * stride..][..4 * PANEL_ROWS].as_chunks::<4>();
+        let mut scale = [0.0; PANEL_ROWS];
+        for (scale, bytes) in scale.iter_mut().zip(bytes) {
+            *scale = f32::from_le_bytes(*bytes);
+        }
         for ((sums, scaled), &next) in sums.iter_mut().zip(scaled).zip(next) {
             for ((scaled, sum), scale) in scaled.iter_mut().zip(sums).zip(scale) {
                 *scaled += *sum as f32 * scale;
