@@ -6,6 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
+use crate::quantize::Bits;
 use crate::weights::{Layout, WeightSpec};
 
 /// A small generator: the tests need variety, not quality.

@@ -338,13 +338,33 @@ impl<'a> Weights<'a> {
     }
 
     /// The code bytes of one panel.
-    pub(crate) fn panel(&self, panel: usize) -> &'a [u8] {
+    fn panel(&self, panel: usize) -> &'a [u8] {
         let bytes = panel_bytes(self.columns());
         &self.codes[panel * bytes..][..bytes]
     }
 
-    /// The 16 scales of a panel's rows for one group.
-    pub(crate) fn panel_scales(&self, panel: usize, group: usize) -> [f32; PANEL_ROWS] {
-        core::array::from_fn(|row| self.scale(panel * PANEL_ROWS + row, group))
+    /// The code bytes from a panel on, and the distance of panels.
+    pub(crate) fn panels(&self, first: usize) -> (&'a [u8], usize) {
+        let bytes = panel_bytes(self.columns());
+        (&self.codes[first * bytes..], bytes)
+    }
+
+    /// The scale bytes from a panel's group on, 16 little-endian f32, and the distance of panels. Scaling by group.
+    pub(crate) fn group_scales(&self, first_panel: usize, group: usize) -> (&'a [u8], usize) {
+        let at = self.spec.scale_slot(first_panel * PANEL_ROWS, group) * 4;
+        (&self.scales[at..], self.spec.groups() * PANEL_ROWS * 4)
+    }
+
+    /// The 16 scales of a panel's rows. Scaling by tensor or row.
+    pub(crate) fn panel_scales(&self, panel: usize) -> [f32; PANEL_ROWS] {
+        if self.spec.scaling == Scaling::Tensor {
+            return [self.scale(0, 0); PANEL_ROWS];
+        }
+        let at = self.spec.scale_slot(panel * PANEL_ROWS, 0) * 4;
+        let mut scales = [0.0; PANEL_ROWS];
+        for (scale, bytes) in scales.iter_mut().zip(self.scales[at..][..4 * PANEL_ROWS].chunks_exact(4)) {
+            *scale = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+        scales
     }
 }
