@@ -1,6 +1,7 @@
 //! What is measured on a layer: the loss of the quantisers, the error of the output, the time of each stage.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use hbitlinear::norm::RmsNorm;
 use hbitlinear::quantize::{Activations, ActivationsMut, Quantizer, Rule};
