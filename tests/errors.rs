@@ -330,7 +330,6 @@ fn outputs() {
 }
 
 #[test]
-#[expect(clippy::reversed_empty_ranges, reason = "that is the bad argument")]
 fn products() {
     for_each_backend(|backend| {
         let mut random = Random::new(1);
