@@ -10,7 +10,7 @@ use crate::layer::Layer;
 use crate::transforms;
 
 const EXAMPLES: &str = "\
-Examples:
+Examples, where h_bitlinear stands for `cargo run --release --example h_bitlinear --`:
   h_bitlinear
   h_bitlinear --backend scalar --bits 8
   h_bitlinear --m 32 --n 2560 --k 6912 --transform paley1:108*64
