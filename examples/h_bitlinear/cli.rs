@@ -73,6 +73,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = backend)]
     backend: Option<Backend>,
 
+    /// Tokens to hold against the oracle, from the first; without it as many as take it a few seconds
+    #[arg(long, value_name = "TOKENS", value_parser = size)]
+    check: Option<usize>,
+
     /// Where the picture goes (SVG)
     #[arg(long, value_name = "FILE.svg", default_value = "target/h_bitlinear/distribution.svg", value_parser = svg)]
     picture: PathBuf,
@@ -102,6 +106,10 @@ impl Args {
 
     pub(crate) fn rule(&self) -> Rule {
         self.bits
+    }
+
+    pub(crate) fn check(&self) -> Option<usize> {
+        self.check
     }
 
     pub(crate) fn picture(&self) -> &Path {

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), String> {
     let mut results = Vec::new();
     for layer in args.layers()? {
-        let result = measure::measure(&layer, args.backend(), args.rule())?;
+        let result = measure::measure(&layer, args.backend(), args.rule(), args.check())?;
         report::print(&layer, &result);
         results.push((layer, result));
     }
