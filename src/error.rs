@@ -251,8 +251,8 @@ impl Status {
     pub fn from_number(number: i32) -> Option<Status> {
         use Status::{
             BackendUnavailable, BlobHeader, BlobLength, BlobMagic, BlobPayload, BlobVersion, Code, Epsilon,
-            Internal, Length, Misaligned, NonFinite, NotHadamard, NullPointer, Ok, Overlap, Range, Scale, SizeOverflow,
-            Stride, Transform, TransformLength, UnknownBackend, Value, Workspace, ZeroSize,
+            Internal, Length, Misaligned, NonFinite, NotHadamard, NullPointer, Ok, Overlap, Range, Scale,
+            SizeOverflow, Stride, Transform, TransformLength, UnknownBackend, Value, Workspace, ZeroSize,
         };
         const ALL: [Status; 26] = [
             Ok,

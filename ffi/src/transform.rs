@@ -53,10 +53,10 @@ pub struct hbl_transform {
 /// # Safety
 /// The description's pointers are valid for reads during `'a`.
 pub(crate) unsafe fn transform<'a>(caller: &mut Caller, it: &hbl_transform) -> Result<Transform<'a>> {
-    let given = it.factors.get(..it.factor_count).ok_or(Error::Value {
-        argument: "factor_count of the transform",
-        value: it.factor_count,
-    })?;
+    let given = it
+        .factors
+        .get(..it.factor_count)
+        .ok_or(Error::Value { argument: "factor_count of the transform", value: it.factor_count })?;
     let mut factors = [SignMatrix::from_words(1, &[0], &[0])?; MAX_FACTORS];
     for (factor, given) in factors.iter_mut().zip(given) {
         let words = SignMatrix::storage_len(given.order)? / 2;
@@ -189,7 +189,9 @@ pub unsafe extern "C" fn hbl_transform_named(
         let power_of_two = named.power_of_two();
         let signs = core::ptr::null();
         // SAFETY: one element, valid by the header's rules.
-        unsafe { out.set(hbl_transform { factors, factor_count, power_of_two, blocks: 1, signs, signs_len: 0 }) };
+        unsafe {
+            out.set(hbl_transform { factors, factor_count, power_of_two, blocks: 1, signs, signs_len: 0 })
+        };
         Ok(())
     };
     // SAFETY: `error` is valid by the header's rules.

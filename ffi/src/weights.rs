@@ -151,14 +151,7 @@ pub unsafe extern "C" fn hbl_absmean_rows(
         let scales = caller.writes("scales", scales, scales_len)?;
         // SAFETY: valid by the header's rules.
         unsafe {
-            weights::absmean_rows(
-                backend,
-                columns,
-                weights.slice(),
-                epsilon,
-                ternary.slice(),
-                scales.slice(),
-            )
+            weights::absmean_rows(backend, columns, weights.slice(), epsilon, ternary.slice(), scales.slice())
         }
     };
     // SAFETY: `error` is valid by the header's rules.
