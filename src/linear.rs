@@ -83,7 +83,7 @@ impl<'a> Stages<'a> {
             None => row.copy_from_slice(x),
         }
         if let Some(transform) = &self.transform {
-            transform.run(backend, Direction::Forward, row);
+            transform.row(backend, Direction::Forward, crate::arch::kernels::Source::IN_PLACE, row);
         }
     }
 

@@ -4,7 +4,7 @@ extern crate std;
 use std::vec::Vec;
 use std::{eprintln, vec};
 
-use super::kernels::Kernels;
+use super::kernels::{Kernels, Source};
 use super::{Backend, scalar};
 use crate::hadamard::{Direction, Family};
 
@@ -146,8 +146,8 @@ fn butterflies() {
                 for scale in [1.0, 0.3] {
                     // SAFETY: the backend is available; whole runs.
                     unsafe {
-                        (kernels.butterflies)(&mut x, log2, scale);
-                        (scalar::KERNELS.butterflies)(&mut plain, log2, scale);
+                        (kernels.butterflies)(Source::IN_PLACE, &mut x, log2, scale);
+                        (scalar::KERNELS.butterflies)(Source::IN_PLACE, &mut plain, log2, scale);
                     }
                     assert!(bits(&x) == bits(&plain), "2^{log2} x {runs} scale {scale}");
                 }

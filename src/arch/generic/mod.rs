@@ -37,6 +37,9 @@ pub(crate) unsafe trait Vector: Copy {
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
     unsafe fn butterfly_within(self, stage: u32) -> Self;
 
+    /// Negates the lanes whose sign at `signs`, one byte a lane, is negative.
+    unsafe fn flip(self, signs: *const i8) -> Self;
+
     /// The bits of |self|.
     unsafe fn magnitude(self) -> Self;
     /// The larger bits of each lane of two [`Vector::magnitude`]s, as integers.

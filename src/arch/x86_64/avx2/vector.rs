@@ -45,6 +45,11 @@ unsafe impl Vector for V {
             V(_mm256_fmadd_ps(self.0, sign, partner))
         }
 
+        fn flip(self: Self, signs: *const i8) -> Self {
+            let signs = _mm256_cvtepi8_epi32(_mm_loadl_epi64(signs.cast()));
+            V(_mm256_xor_ps(self.0, _mm256_and_ps(_mm256_castsi256_ps(signs), _mm256_set1_ps(-0.0))))
+        }
+
         fn magnitude(self: Self) -> Self { V(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)) }
         fn max_bits(self: Self, other: Self) -> Self {
             V(_mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(self.0), _mm256_castps_si256(other.0))))

@@ -23,7 +23,7 @@ const SIGNS: [[f32; 16]; 4] = {
     let mut signs = [[1.0; 16]; 4];
     let mut i = 0;
     while i < 64 {
-        if i % 16 >> (i / 16) & 1 == 1 {
+        if (i % 16) >> (i / 16) & 1 == 1 {
             signs[i / 16][i % 16] = -1.0;
         }
         i += 1;
@@ -54,6 +54,11 @@ unsafe impl Vector for V {
                 _ => _mm512_shuffle_f32x4::<0b01_00_11_10>(self.0, self.0),
             };
             V(_mm512_fmadd_ps(self.0, _mm512_loadu_ps(SIGNS[stage as usize].as_ptr()), partner))
+        }
+
+        fn flip(self: Self, signs: *const i8) -> Self {
+            let signs = _mm512_cvtepi8_epi32(_mm_loadu_si128(signs.cast()));
+            V(_mm512_xor_ps(self.0, _mm512_and_ps(_mm512_castsi512_ps(signs), _mm512_set1_ps(-0.0))))
         }
 
         fn magnitude(self: Self) -> Self { V(_mm512_abs_ps(self.0)) }
