@@ -157,6 +157,36 @@ fn butterflies() {
 }
 
 #[test]
+fn butterflies_from_a_source() {
+    on_every_backend(|kernels| {
+        for log2 in 0..=13 {
+            for runs in [1, 3, 7] {
+                let len = runs << log2;
+                let (values, gain) = (painted(len, 1), painted(len, 2));
+                let signs: Vec<i8> = painted(len, 3).iter().map(|x| if *x < 0.5 { -1 } else { 1 }).collect();
+                for choice in 0..8 {
+                    let take = |bit: u32| choice >> bit & 1 == 1;
+                    let source = Source {
+                        values: take(0).then_some(&values[..]),
+                        factor: if take(0) { 0.37 } else { 1.0 },
+                        weight: (take(0) && take(1)).then_some(&gain[..]),
+                        signs: take(2).then_some(&signs[..]),
+                    };
+                    let mut x = painted(len, 4);
+                    let mut plain = x.clone();
+                    // SAFETY: the backend is available; whole runs, one length.
+                    unsafe {
+                        (kernels.butterflies)(source, &mut x, log2, 0.3);
+                        (scalar::KERNELS.butterflies)(source, &mut plain, log2, 0.3);
+                    }
+                    assert!(bits(&x) == bits(&plain), "2^{log2} x {runs} source {choice}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn sign_columns() {
     on_every_backend(|kernels| {
         for family in Family::ALL {

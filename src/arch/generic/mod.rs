@@ -32,6 +32,7 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn store(self, dst: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn neg(self) -> Self;
     /// `self · factor + term`, rounded once.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.

@@ -8,10 +8,10 @@
 use core::mem::MaybeUninit;
 
 use super::Vector;
-use crate::hadamard::{SignRows, portable};
+use crate::hadamard::{MAX_ORDER, SignRows, portable};
 
-/// Vectors of the table: 8 sums · groups · columns of vectors side by side.
-const TABLE: usize = 512;
+/// Largest order of the narrow table, which stays within L1 for four registers.
+const SMALL: usize = 64;
 
 /// Where a group's sum with the signs of a nibble is: the entry, and the sign of the whole.
 #[derive(Clone, Copy)]
@@ -45,27 +45,36 @@ pub(crate) unsafe fn sign_columns<V: Vector>(x: &mut [f32], stride: usize, matri
         return;
     }
     let whole = stride - stride % V::LANES;
-    for run in x.chunks_exact_mut(order * stride) {
-        let mut column = 0;
-        // SAFETY: the module's contract; columns end at `whole ≤ stride`; the table holds 8 · groups · U vectors,
-        // as an order is at most 256.
-        unsafe {
-            let x = run.as_mut_ptr();
-            if order <= TABLE / 8 {
-                while column + 4 * V::LANES <= whole {
-                    strip::<V, 4>(x.add(column), stride, matrix, scale);
-                    column += 4 * V::LANES;
+    let run = order * stride;
+    // SAFETY: the module's contract; registers end at `whole ≤ stride` in each row; the tables hold an order of
+    // `SMALL`, or of 256.
+    unsafe {
+        if order > SMALL {
+            for start in (0..x.len()).step_by(run) {
+                for column in (0..whole).step_by(V::LANES) {
+                    wide_strip::<V>(x.as_mut_ptr().add(start + column), stride, matrix, scale);
                 }
             }
-            if order <= TABLE / 4 {
-                while column + 2 * V::LANES <= whole {
-                    strip::<V, 2>(x.add(column), stride, matrix, scale);
-                    column += 2 * V::LANES;
+        } else {
+            // Four registers side by side: neighbours if a row is that long, else the same columns of four runs.
+            let mut start = 0;
+            while start < x.len() {
+                let runs = if whole >= 4 * V::LANES || x.len() - start < 4 * run { 1 } else { 4 };
+                let p = x.as_mut_ptr().add(start);
+                let mut column = 0;
+                while column < whole {
+                    let p = p.add(column);
+                    if runs == 4 {
+                        strip::<V, 4>(p, stride, run, matrix, scale);
+                    } else if column + 4 * V::LANES <= whole {
+                        strip::<V, 4>(p, stride, V::LANES, matrix, scale);
+                        column += 3 * V::LANES;
+                    } else {
+                        strip::<V, 1>(p, stride, 0, matrix, scale);
+                    }
+                    column += V::LANES;
                 }
-            }
-            while column < whole {
-                strip::<V, 1>(x.add(column), stride, matrix, scale);
-                column += V::LANES;
+                start += runs * run;
             }
         }
     }
@@ -74,10 +83,16 @@ pub(crate) unsafe fn sign_columns<V: Vector>(x: &mut [f32], stride: usize, matri
     }
 }
 
-/// `U` vectors of neighbouring columns.
+/// `U` registers of columns, `step` floats apart.
 #[inline(always)]
-unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: SignRows<'_>, scale: f32) {
-    let mut table = MaybeUninit::<[V; TABLE]>::uninit();
+unsafe fn strip<V: Vector, const U: usize>(
+    x: *mut f32,
+    stride: usize,
+    step: usize,
+    matrix: SignRows<'_>,
+    scale: f32,
+) {
+    let mut table = MaybeUninit::<[V; 2 * SMALL * 4]>::uninit();
     let table = table.as_mut_ptr().cast::<V>();
     let (order, groups) = (matrix.order(), matrix.groups());
     // SAFETY: the caller's; rows 0..order of `stride` floats, of which `U · LANES` are accessed.
@@ -85,7 +100,7 @@ unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: S
         let minus = V::splat(core::hint::black_box(-1.0));
         for g in 0..groups {
             for u in 0..U {
-                let c = x.add(4 * g * stride + u * V::LANES);
+                let c = x.add(4 * g * stride + u * step);
                 let at = table.add(8 * g * U + u);
                 let (c0, c1) = (V::load(c), V::load(c.add(stride)));
                 let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
@@ -121,7 +136,62 @@ unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: S
                 left = left.saturating_sub(8);
             }
             for (u, sum) in sums.iter().enumerate() {
-                sum.mul(scale).store(x.add(i * stride + u * V::LANES));
+                sum.mul(scale).store(x.add(i * stride + u * step));
+            }
+        }
+    }
+}
+
+/// One register of columns, for large orders: all sixteen sums of a group are stored, so that a lookup is one load
+/// and nothing else.
+#[inline(always)]
+unsafe fn wide_strip<V: Vector>(x: *mut f32, stride: usize, matrix: SignRows<'_>, scale: f32) {
+    let mut table = MaybeUninit::<[V; 4 * MAX_ORDER]>::uninit();
+    let table = table.as_mut_ptr().cast::<V>();
+    // SAFETY: the caller's; rows 0..order of `stride` floats, of which `LANES` are accessed.
+    unsafe {
+        let minus = V::splat(core::hint::black_box(-1.0));
+        for g in 0..matrix.groups() {
+            let c = x.add(4 * g * stride);
+            let (c0, c1) = (V::load(c), V::load(c.add(stride)));
+            let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
+            let (p, q) = ([c0.add(c1), c1.mul_add(minus, c0)], [c2.add(c3), c3.mul_add(minus, c2)]);
+            let sums = [
+                p[0].add(q[0]),
+                p[1].add(q[0]),
+                q[1].mul_add(minus, p[0]),
+                q[1].mul_add(minus, p[1]),
+                p[0].add(q[1]),
+                p[1].add(q[1]),
+                q[0].mul_add(minus, p[0]),
+                q[0].mul_add(minus, p[1]),
+            ];
+            let at = table.add(16 * g);
+            for (e, sum) in sums.into_iter().enumerate() {
+                at.add(2 * e).write(sum);
+                at.add(15 - 2 * e).write(sum.neg());
+            }
+        }
+        let scale = V::splat(scale);
+        // Rows in fours: a row alone is one long chain of additions.
+        for i in (0..matrix.order()).step_by(4) {
+            let rows = [matrix.row(i), matrix.row(i + 1), matrix.row(i + 2), matrix.row(i + 3)];
+            let mut sums = [V::splat(-0.0); 4];
+            let mut at = table.cast_const();
+            let mut left = matrix.groups();
+            for w in 0..rows[0].len() {
+                let mut words = [rows[0][w], rows[1][w], rows[2][w], rows[3][w]];
+                for _ in 0..left.min(8) {
+                    for (sum, word) in sums.iter_mut().zip(&mut words) {
+                        *sum = sum.add(at.add((*word & 15) as usize).read());
+                        *word >>= 4;
+                    }
+                    at = at.add(16);
+                }
+                left = left.saturating_sub(8);
+            }
+            for (j, sum) in sums.iter().enumerate() {
+                sum.mul(scale).store(x.add((i + j) * stride));
             }
         }
     }
