@@ -4,7 +4,7 @@
 //! group, the products `α · sum` (i32 rounded to f32 first) are added in ascending g, without fused multiply-add;
 //! `s_t` comes last. With one group that is `y = (sum · α) · s`.
 //!
-//! **The driver** walks tiles of tokens, then groups of [`PANELS`] weight panels, then runs of columns: the
+//! **The driver** walks tiles of tokens, then groups of eight weight panels, then runs of columns: the
 //! activations of a tile are widened to int8 once a run, in cache, and used by every panel of the group. The micro
 //! kernel of the backend sees one panel, a run of whole blocks and at most `token_tile` tokens; shapes, tails,
 //! ranges and scales end here. Cutting tokens or outputs anywhere therefore changes no bit.
@@ -306,3 +306,6 @@ impl<'a> Driver<'a> {
         stride
     }
 }
+
+#[cfg(test)]
+mod tests;

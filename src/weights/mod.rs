@@ -188,6 +188,17 @@ impl WeightSpec {
             Scaling::Group(_) => (row / PANEL_ROWS * self.groups() + group) * PANEL_ROWS + row % PANEL_ROWS,
         }
     }
+
+    /// Whether [`WeightSpec::scale_slot`] gives that index to a row of the matrix.
+    fn slot_is_used(&self, slot: usize) -> bool {
+        match self.scaling {
+            Scaling::Tensor => slot == 0,
+            Scaling::Row => slot < self.rows,
+            Scaling::Group(_) => {
+                slot / PANEL_ROWS / self.groups() * PANEL_ROWS + slot % PANEL_ROWS < self.rows
+            }
+        }
+    }
 }
 
 /// Bytes of a `T2` panel.
@@ -217,8 +228,9 @@ pub struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// Opens a blob and checks all of it: header, length, payload checksum, every scale and every code. Reads the
-    /// blob twice; nothing is copied. The bytes need no alignment.
+    /// Opens a blob and checks all of it: header, length, payload checksum, every scale, every code and the padding;
+    /// so what opens is byte for byte what [`WeightSpec::pack`] writes. Reads the blob twice; nothing is copied. The
+    /// bytes need no alignment.
     ///
     /// # Errors
     /// [`Error::BlobLength`], [`Error::BlobMagic`], [`Error::BlobVersion`], [`Error::BlobHeader`],
@@ -230,7 +242,7 @@ impl<'a> Weights<'a> {
         check_scales(scales.map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])))?;
         // A byte holds a code 3 where both bits of a field are set.
         match weights.codes.iter().position(|code| code & code >> 1 & 0b01_01_01_01 != 0) {
-            None => Ok(weights),
+            None => weights.check_padding().map(|()| weights),
             Some(byte) => {
                 let code = weights.codes[byte];
                 let field = (code & code >> 1 & 0b01_01_01_01).trailing_zeros() as usize / 2;
@@ -243,6 +255,22 @@ impl<'a> Weights<'a> {
                 })
             }
         }
+    }
+
+    /// [`Error::BlobPayload`] unless all beyond the matrix is as packing leaves it: weights and scales of zero.
+    fn check_padding(&self) -> Result<()> {
+        let (rows, columns) = (self.rows(), self.columns());
+        let padded_rows = rows.next_multiple_of(PANEL_ROWS);
+        let is_zero = |row: usize, column| {
+            let (byte, shift) = code_position(row % PANEL_ROWS, column);
+            self.panel(row / PANEL_ROWS)[byte] >> shift & 3 == 1
+        };
+        let right = columns..columns.next_multiple_of(BLOCK_COLUMNS);
+        let codes = (0..padded_rows).all(|row| right.clone().all(|column| is_zero(row, column)))
+            && (rows..padded_rows).all(|row| (0..columns).all(|column| is_zero(row, column)));
+        let mut slots = self.scales.chunks_exact(4).enumerate();
+        let scales = slots.all(|(slot, bytes)| self.spec.slot_is_used(slot) || bytes == [0; 4]);
+        if codes && scales { Ok(()) } else { Err(Error::BlobPayload) }
     }
 
     /// Opens a blob that is known to be whole, because [`Weights::open`] accepted the same bytes before: checks the

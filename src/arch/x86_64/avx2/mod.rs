@@ -1,13 +1,12 @@
 //! AVX2 with FMA: 256-bit vectors, 16 registers.
 
+mod product;
 mod vector;
 
 use crate::arch::generic::instantiate;
 use crate::arch::kernels::{Kernels, Source};
-use crate::arch::scalar;
 use crate::hadamard::SignRows;
 
-/// Stages 1 and 2 of this instruction set.
 pub(crate) const KERNELS: Kernels = Kernels {
     max_magnitude_bits,
     sum_magnitude,
@@ -18,7 +17,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    ..scalar::KERNELS
+    panel_t2: product::panel_t2,
+    token_tile: product::TOKEN_TILE,
 };
 
 instantiate! { vector::V, "avx2,fma":
