@@ -3,20 +3,22 @@
 //!
 //! A backend is a file with a `KERNELS` constant and a `detect` function; to add one, write the file and add
 //! its line below. Ids are append-only, because C callers store them.
+//!
+//! Soft-float targets (`x86_64-unknown-none` and the like) may not touch vector registers: they have scalar alone.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Error, Result};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) mod generic;
 pub(crate) mod kernels;
 pub(crate) mod scalar;
 
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) mod x86_64;
 
 use kernels::Kernels;
@@ -56,16 +58,16 @@ macro_rules! registry {
     };
     (@detect "any", $($path:ident)::+) => { $($path)::+::detect() };
     (@detect $arch:tt, $($path:ident)::+) => {{
-        #[cfg(target_arch = $arch)]
+        #[cfg(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon")))]
         { $($path)::+::detect() }
-        #[cfg(not(target_arch = $arch))]
+        #[cfg(not(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon"))))]
         { false }
     }};
     (@kernels "any", $($path:ident)::+) => { &$($path)::+::KERNELS };
     (@kernels $arch:tt, $($path:ident)::+) => {{
-        #[cfg(target_arch = $arch)]
+        #[cfg(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon")))]
         { &$($path)::+::KERNELS }
-        #[cfg(not(target_arch = $arch))]
+        #[cfg(not(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon"))))]
         { &scalar::KERNELS }
     }};
 }
