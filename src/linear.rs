@@ -7,6 +7,7 @@
 use core::ops::Range;
 
 use crate::arch::Backend;
+use crate::arch::kernels::Source;
 use crate::error::{Error, Result, check_len, checked_size};
 use crate::gemm;
 use crate::hadamard::{Direction, Transform};
@@ -59,32 +60,41 @@ impl<'a> Stages<'a> {
         check_len("features of the activations", features, out.features())?;
         check_len("x", checked_size(out.tokens(), features, "tokens * features")?, x.len())?;
         let row = Workspace::new(workspace, self.quantize_size()?)?.take::<f32>(features);
-        check_finite(backend, "x", features, x)?;
-        // A finite row can still overflow in the norm's gain or in the transform. That needs values no model has,
-        // so the check costs nothing until one comes near; then every row is tried before any is written.
-        if self.may_overflow(backend, x) {
-            for (index, x) in x.chunks_exact(features).enumerate() {
-                self.rotate(backend, x, row);
-                check_finite(backend, "x", features, row)
-                    .map_err(|_| Error::NonFinite { argument: "x", row: index })?;
+        // A row with a NaN or an infinity is found out by its norm or its statistic before anything of it is written.
+        // Several rows are all tried before any is written: a scan for non-finite input is enough, unless values that
+        // no model has come near an overflow in the norm's gain or in the transform.
+        if out.tokens() > 1 {
+            check_finite(backend, "x", features, x)?;
+            if self.may_overflow(backend, x) {
+                for (index, x) in x.chunks_exact(features).enumerate() {
+                    self.rotate(backend, x, row)
+                        .and_then(|()| check_finite(backend, "x", features, row).ok())
+                        .ok_or(Error::NonFinite { argument: "x", row: index })?;
+                }
             }
         }
         for (x, (values, scale, sum)) in x.chunks_exact(features).zip(out.rows()) {
-            self.rotate(backend, x, row);
-            (*scale, *sum) = self.quantizer.row(backend, row, values);
+            let packed = self.rotate(backend, x, row).and_then(|()| self.quantizer.row(backend, row, values));
+            (*scale, *sum) = packed.ok_or(Error::NonFinite { argument: "x", row: 0 })?;
         }
         Ok(())
     }
 
-    /// Norm and transform of one row.
-    fn rotate(&self, backend: Backend, x: &[f32], row: &mut [f32]) {
-        match &self.norm {
-            Some(norm) => norm.row(backend, x, row),
-            None => row.copy_from_slice(x),
+    /// Norm and transform of one row; `None` if the norm meets a NaN or an infinity. The norm's product and the
+    /// transform's signs ride on the first pass of the butterflies, so that the row is read once and written once.
+    fn rotate(&self, backend: Backend, x: &[f32], row: &mut [f32]) -> Option<()> {
+        let source = match &self.norm {
+            Some(norm) => norm.source(backend, x, row)?,
+            None => Source { values: Some(x), ..Source::IN_PLACE },
+        };
+        match &self.transform {
+            Some(transform) => transform.row(backend, Direction::Forward, source, row),
+            // SAFETY: `backend` proves the CPU's features; all slices are rows.
+            None => source.write(row, |x, factor, weight, y| unsafe {
+                (backend.kernels().scale_row)(x, factor, weight, y);
+            }),
         }
-        if let Some(transform) = &self.transform {
-            transform.run(backend, Direction::Forward, row);
-        }
+        Some(())
     }
 
     fn may_overflow(&self, backend: Backend, x: &[f32]) -> bool {

@@ -9,6 +9,7 @@
 //! All kernels of one field compute the same bits (see [`crate::layout`] for the float orders).
 
 use crate::hadamard::SignRows;
+use crate::layout::PANEL_ROWS;
 
 /// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
 #[derive(Clone, Copy)]
@@ -28,18 +29,18 @@ pub(crate) struct Kernels {
     /// All slices have the same length.
     pub(crate) scale_row: unsafe fn(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]),
 
-    /// Natural-order butterflies of 2^`log2` points, in place, on each contiguous run of that many elements;
-    /// stages in ascending stride (1, 2, 4, …), then every element `· scale`.
-    /// `x.len()` is a multiple of 2^`log2`.
-    pub(crate) butterflies: unsafe fn(x: &mut [f32], log2: u32, scale: f32),
+    /// Takes `x` from the source; then natural-order butterflies of 2^`log2` points, in place, on each contiguous
+    /// run of that many elements; stages in ascending stride (1, 2, 4, …), then every element `· scale`.
+    /// `x.len()` is a multiple of 2^`log2`; the source's slices are as long as `x`.
+    pub(crate) butterflies: unsafe fn(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32),
 
     /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: replace every
     /// column `c` by `matrix · c`, in the canonical order of [`crate::hadamard::portable::sign_product`], then
     /// every element `· scale`. `x.len()` is a multiple of `order · stride`.
     pub(crate) sign_columns: unsafe fn(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32),
 
-    /// `q[i] = clamp(round_half_even(x[i] · factor), −128, 127)`; returns `Σ q`. Same lengths; `x` and
-    /// `factor` finite.
+    /// `q[i] = clamp(round_half_even(x[i] · factor), −128, 127)`; returns `Σ q`. Same lengths; every
+    /// `|x[i] · factor|` below 2^31, which a row's own factor keeps by far: at most 127, or √7 · K.
     pub(crate) quantize_i8: unsafe fn(x: &[f32], factor: f32, q: &mut [u8]) -> i32,
 
     /// The same clamped to −8..=7 and packed to nibbles: `q.len() = ⌈x.len()/2⌉`.
@@ -49,15 +50,114 @@ pub(crate) struct Kernels {
     /// `dst.len() = 2 · src.len()`.
     pub(crate) widen_i4: unsafe fn(src: &[u8], dst: &mut [i8]),
 
-    /// `acc[t][r] += Σ_k code(r, k) · q[t·q_stride + k]`, wrapping, over one panel of `T2` blocks.
-    ///
-    /// `panel` holds `columns/16` blocks, `columns` a multiple of 16; token `t` reads
-    /// `q[t·q_stride .. t·q_stride + columns]`; `acc.len() ≤ token_tile` tokens.
-    pub(crate) panel_t2: unsafe fn(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; 16]]),
-
-    /// Most tokens `panel_t2` takes at once; at most [`MAX_TOKEN_TILE`].
-    pub(crate) token_tile: usize,
+    /// The products.
+    pub(crate) product: Product,
 }
 
-/// Upper bound of [`Kernels::token_tile`].
-pub(crate) const MAX_TOKEN_TILE: usize = 32;
+/// The product kernels of a backend.
+#[derive(Clone, Copy)]
+pub(crate) struct Product {
+    /// Most tokens a kernel takes at once.
+    pub(crate) token_tile: usize,
+
+    /// [`TileKernel`] for `T2` codes.
+    pub(crate) t2: TileKernel,
+
+    /// See [`FoldGroup`].
+    pub(crate) fold_group: FoldGroup,
+}
+
+/// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
+///
+/// `q` is interleaved by groups of four columns: column `k` of token `t` is at `(k / 4 · tokens + t) · 4 + k % 4`, so
+/// that a kernel reads it from end to end. It holds `tokens` values for each column of the panels, which are whole
+/// blocks and at most [`MAX_RUN_COLUMNS`]; `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
+pub(crate) type TileKernel =
+    unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
+
+/// Ends a scale group: `scaled[p · tokens + t][r] += sums[p · tokens + t][r] · scale(panel p, row r)`, the sum rounded to
+/// f32 first, without fused multiply-add; then `sums[p · tokens + t][r] = −next[t]` for the group that follows.
+///
+/// The scale is the little-endian f32 at byte `p · stride + 4 · r` of `scales`; `next` holds one sum a token.
+pub(crate) type FoldGroup = unsafe fn(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+);
+
+/// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold.
+pub(crate) const MAX_RUN_COLUMNS: usize = 1 << 18;
+
+/// The same run of columns of neighbouring weight panels.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    codes: &'a [u8],
+    stride: usize,
+    bytes: usize,
+    count: usize,
+}
+
+impl<'a> Panels<'a> {
+    /// `bytes` of each of `count` panels, `stride` bytes apart, from the start of `codes`.
+    pub(crate) fn new(codes: &'a [u8], stride: usize, bytes: usize, count: usize) -> Panels<'a> {
+        assert!(count > 0 && bytes <= stride && codes.len() >= (count - 1) * stride + bytes);
+        Panels { codes, stride, bytes, count }
+    }
+
+    /// How many panels.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Code bytes of a panel.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The codes of one panel.
+    pub(crate) fn panel(&self, panel: usize) -> &'a [u8] {
+        &self.codes[panel * self.stride..][..self.bytes]
+    }
+}
+
+/// What enters the first stage of a transform: `(values[i] · factor) · weight[i] · signs[i]`, so that the norm and the
+/// signs ride on a load that happens anyway.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// `None`: the row that will be transformed, in place.
+    pub(crate) values: Option<&'a [f32]>,
+    /// 1 leaves the values' bits as they are.
+    pub(crate) factor: f32,
+    /// `None`: all 1.
+    pub(crate) weight: Option<&'a [f32]>,
+    /// +1 or −1 each. `None`: all +1.
+    pub(crate) signs: Option<&'a [i8]>,
+}
+
+impl<'a> Source<'a> {
+    /// The row itself.
+    pub(crate) const IN_PLACE: Source<'static> =
+        Source { values: None, factor: 1.0, weight: None, signs: None };
+
+    /// Whether there is nothing to read or to change before the first stage.
+    #[inline(always)]
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.values.is_none() && self.signs.is_none()
+    }
+
+    /// Writes the source to `x` in a pass of its own. `factor` and `weight` need `values`.
+    pub(crate) fn write(
+        &self,
+        x: &mut [f32],
+        scale_row: impl FnOnce(&[f32], f32, Option<&[f32]>, &mut [f32]),
+    ) {
+        if let Some(values) = self.values {
+            scale_row(values, self.factor, self.weight, x);
+        }
+        for (x, _) in x.iter_mut().zip(self.signs.unwrap_or_default()).filter(|&(_, &sign)| sign < 0) {
+            *x = -*x;
+        }
+    }
+}

@@ -9,9 +9,13 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Error, Result};
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod generic;
 pub(crate) mod kernels;
 pub(crate) mod scalar;
 
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_64;
 
@@ -67,6 +71,10 @@ macro_rules! registry {
 }
 
 registry! {
+    /// AVX-512 with VNNI.
+    Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
+    /// 512-bit AVX-512 F, BW, VL and DQ.
+    Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
     /// 256-bit AVX2 with FMA.
     Avx2 = 1, "avx2", "x86_64", x86_64::avx2;
     /// Portable Rust, complete; the yardstick of every other backend.

@@ -1,6 +1,6 @@
 //! The scalar backend: complete, portable, and the yardstick that every other backend equals bit for bit.
 
-use crate::arch::kernels::Kernels;
+use crate::arch::kernels::{Kernels, Panels, Product};
 use crate::hadamard::portable;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, fold_lanes};
 
@@ -10,13 +10,15 @@ pub(crate) const KERNELS: Kernels = Kernels {
     sum_magnitude: |x| lane_sum(x, |x| f64::from(x.abs())),
     sum_square: |x| lane_sum(x, |x| f64::from(x) * f64::from(x)),
     scale_row,
-    butterflies: portable::butterflies,
+    butterflies: |source, x, log2, scale| {
+        source.write(x, scale_row);
+        portable::butterflies(x, log2, scale);
+    },
     sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, 0, matrix, scale),
     quantize_i8,
     quantize_i4,
     widen_i4,
-    panel_t2,
-    token_tile: 4,
+    product: Product { token_tile: 4, t2, fold_group },
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
@@ -84,15 +86,43 @@ pub(crate) fn widen_i4(src: &[u8], dst: &mut [i8]) {
     }
 }
 
-fn panel_t2(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; PANEL_ROWS]]) {
-    for (token, acc) in acc.iter_mut().enumerate() {
-        let q = &q[token * q_stride..];
-        for (block, q) in panel.chunks_exact(BLOCK_BYTES).zip(q.chunks_exact(BLOCK_COLUMNS)) {
-            for (acc, row) in acc.iter_mut().zip(block.chunks_exact(4)) {
-                for (column, &q) in q.iter().enumerate() {
-                    let code = row[column % 4] >> (column / 4 * 2) & 3;
-                    *acc = acc.wrapping_add(i32::from(code) * i32::from(q));
+fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+    for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
+        let blocks = panels.panel(panel).chunks_exact(BLOCK_BYTES);
+        for (block, q) in blocks.zip(q.chunks_exact(BLOCK_COLUMNS * tokens)) {
+            for (field, q) in q.chunks_exact(4 * tokens).enumerate() {
+                for (q, sums) in q.chunks_exact(4).zip(&mut *sums) {
+                    for (codes, sum) in block.chunks_exact(4).zip(sums) {
+                        for (&codes, &q) in codes.iter().zip(q) {
+                            *sum = sum.wrapping_add(i32::from(codes >> (2 * field) & 3) * i32::from(q));
+                        }
+                    }
                 }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn fold_group(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    let panels = sums.chunks_exact_mut(next.len()).zip(scaled.chunks_exact_mut(next.len()));
+    for (panel, (sums, scaled)) in panels.enumerate() {
+        // Four bytes at a time, so that the bounds are checked once a panel.
+        let (bytes, _) = scales[panel * stride..][..4 * PANEL_ROWS].as_chunks::<4>();
+        let mut scale = [0.0; PANEL_ROWS];
+        for (scale, bytes) in scale.iter_mut().zip(bytes) {
+            *scale = f32::from_le_bytes(*bytes);
+        }
+        for ((sums, scaled), &next) in sums.iter_mut().zip(scaled).zip(next) {
+            for ((scaled, sum), scale) in scaled.iter_mut().zip(sums).zip(scale) {
+                *scaled += *sum as f32 * scale;
+                *sum = -next;
             }
         }
     }

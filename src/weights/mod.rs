@@ -188,6 +188,17 @@ impl WeightSpec {
             Scaling::Group(_) => (row / PANEL_ROWS * self.groups() + group) * PANEL_ROWS + row % PANEL_ROWS,
         }
     }
+
+    /// Whether [`WeightSpec::scale_slot`] gives that index to a row of the matrix.
+    fn slot_is_used(&self, slot: usize) -> bool {
+        match self.scaling {
+            Scaling::Tensor => slot == 0,
+            Scaling::Row => slot < self.rows,
+            Scaling::Group(_) => {
+                slot / PANEL_ROWS / self.groups() * PANEL_ROWS + slot % PANEL_ROWS < self.rows
+            }
+        }
+    }
 }
 
 /// Bytes of a `T2` panel.
@@ -217,8 +228,9 @@ pub struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// Opens a blob and checks all of it: header, length, payload checksum, every scale and every code. Reads the
-    /// blob twice; nothing is copied. The bytes need no alignment.
+    /// Opens a blob and checks all of it: header, length, payload checksum, every scale, every code and the padding;
+    /// so what opens is byte for byte what [`WeightSpec::pack`] writes. Reads the blob twice; nothing is copied. The
+    /// bytes need no alignment.
     ///
     /// # Errors
     /// [`Error::BlobLength`], [`Error::BlobMagic`], [`Error::BlobVersion`], [`Error::BlobHeader`],
@@ -230,7 +242,7 @@ impl<'a> Weights<'a> {
         check_scales(scales.map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])))?;
         // A byte holds a code 3 where both bits of a field are set.
         match weights.codes.iter().position(|code| code & code >> 1 & 0b01_01_01_01 != 0) {
-            None => Ok(weights),
+            None => weights.check_padding().map(|()| weights),
             Some(byte) => {
                 let code = weights.codes[byte];
                 let field = (code & code >> 1 & 0b01_01_01_01).trailing_zeros() as usize / 2;
@@ -243,6 +255,22 @@ impl<'a> Weights<'a> {
                 })
             }
         }
+    }
+
+    /// [`Error::BlobPayload`] unless all beyond the matrix is as packing leaves it: weights and scales of zero.
+    fn check_padding(&self) -> Result<()> {
+        let (rows, columns) = (self.rows(), self.columns());
+        let padded_rows = rows.next_multiple_of(PANEL_ROWS);
+        let is_zero = |row: usize, column| {
+            let (byte, shift) = code_position(row % PANEL_ROWS, column);
+            self.panel(row / PANEL_ROWS)[byte] >> shift & 3 == 1
+        };
+        let right = columns..columns.next_multiple_of(BLOCK_COLUMNS);
+        let codes = (0..padded_rows).all(|row| right.clone().all(|column| is_zero(row, column)))
+            && (rows..padded_rows).all(|row| (0..columns).all(|column| is_zero(row, column)));
+        let mut slots = self.scales.chunks_exact(4).enumerate();
+        let scales = slots.all(|(slot, bytes)| self.spec.slot_is_used(slot) || bytes == [0; 4]);
+        if codes && scales { Ok(()) } else { Err(Error::BlobPayload) }
     }
 
     /// Opens a blob that is known to be whole, because [`Weights::open`] accepted the same bytes before: checks the
@@ -310,13 +338,33 @@ impl<'a> Weights<'a> {
     }
 
     /// The code bytes of one panel.
-    pub(crate) fn panel(&self, panel: usize) -> &'a [u8] {
+    fn panel(&self, panel: usize) -> &'a [u8] {
         let bytes = panel_bytes(self.columns());
         &self.codes[panel * bytes..][..bytes]
     }
 
-    /// The 16 scales of a panel's rows for one group.
-    pub(crate) fn panel_scales(&self, panel: usize, group: usize) -> [f32; PANEL_ROWS] {
-        core::array::from_fn(|row| self.scale(panel * PANEL_ROWS + row, group))
+    /// The code bytes from a panel on, and the distance of panels.
+    pub(crate) fn panels(&self, first: usize) -> (&'a [u8], usize) {
+        let bytes = panel_bytes(self.columns());
+        (&self.codes[first * bytes..], bytes)
+    }
+
+    /// The scale bytes from a panel's group on, 16 little-endian f32, and the distance of panels. Scaling by group.
+    pub(crate) fn group_scales(&self, first_panel: usize, group: usize) -> (&'a [u8], usize) {
+        let at = self.spec.scale_slot(first_panel * PANEL_ROWS, group) * 4;
+        (&self.scales[at..], self.spec.groups() * PANEL_ROWS * 4)
+    }
+
+    /// The 16 scales of a panel's rows. Scaling by tensor or row.
+    pub(crate) fn panel_scales(&self, panel: usize) -> [f32; PANEL_ROWS] {
+        if self.spec.scaling == Scaling::Tensor {
+            return [self.scale(0, 0); PANEL_ROWS];
+        }
+        let at = self.spec.scale_slot(panel * PANEL_ROWS, 0) * 4;
+        let mut scales = [0.0; PANEL_ROWS];
+        for (scale, bytes) in scales.iter_mut().zip(self.scales[at..][..4 * PANEL_ROWS].chunks_exact(4)) {
+            *scale = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+        scales
     }
 }

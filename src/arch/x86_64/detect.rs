@@ -11,6 +11,23 @@ pub(crate) fn avx2_fma() -> bool {
     basic.has_oxsave() && os_saves(0b110) && basic.has_avx() && basic.has_fma() && extended.has_avx2()
 }
 
+/// AVX-512 F, BW, VL and DQ on top of [`avx2_fma`], with the OS saving the 512-bit and mask registers.
+pub(crate) fn avx512() -> bool {
+    avx2_fma()
+        && os_saves(0b1110_0110)
+        && CpuId::new().get_extended_feature_info().is_some_and(|extended| {
+            extended.has_avx512f()
+                && extended.has_avx512bw()
+                && extended.has_avx512vl()
+                && extended.has_avx512dq()
+        })
+}
+
+/// VNNI on top of [`avx512`].
+pub(crate) fn avx512_vnni() -> bool {
+    avx512() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx512vnni())
+}
+
 /// Whether XCR0 has all those bits: 1 = XMM, 2 = YMM, 5 to 7 = AVX-512, 17 and 18 = AMX tiles.
 fn os_saves(state: u64) -> bool {
     // SAFETY: callers saw CPUID's OSXSAVE bit, so XGETBV exists.

@@ -1,4 +1,7 @@
 //! x86-64 backends, one file an instruction set, and the CPU's features.
 
 pub(crate) mod avx2;
+pub(crate) mod avx512;
+pub(crate) mod avx512vnni;
 mod detect;
+mod dot;

@@ -1,0 +1,39 @@
+//! AVX-512 F, BW, VL and DQ: 512-bit vectors, 32 registers. The base of every AVX-512 backend.
+
+mod vector;
+
+use crate::arch::generic::instantiate;
+use crate::arch::kernels::{Kernels, Source};
+use crate::arch::x86_64::avx2;
+use crate::hadamard::SignRows;
+
+/// Stages 1 and 2 of this instruction set; the product is AVX2's.
+pub(crate) const KERNELS: Kernels = Kernels {
+    max_magnitude_bits,
+    sum_magnitude,
+    sum_square,
+    scale_row,
+    butterflies,
+    sign_columns,
+    quantize_i8,
+    quantize_i4,
+    widen_i4,
+    ..avx2::KERNELS
+};
+
+instantiate! { vector::V, "avx512f,avx512bw,avx512vl,avx512dq":
+    fn max_magnitude_bits = rows(x: &[f32]) -> u32;
+    fn sum_magnitude = rows(x: &[f32]) -> f64;
+    fn sum_square = rows(x: &[f32]) -> f64;
+    fn scale_row = rows(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]);
+    fn butterflies = butterflies(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32);
+    fn sign_columns = signs(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32);
+    fn quantize_i8 = quantize(x: &[f32], factor: f32, q: &mut [u8]) -> i32;
+    fn quantize_i4 = quantize(x: &[f32], factor: f32, q: &mut [u8]) -> i32;
+    fn widen_i4 = quantize(src: &[u8], dst: &mut [i8]);
+}
+
+/// AVX-512 F, BW, VL and DQ, and all that AVX2 asks for.
+pub(crate) fn detect() -> bool {
+    crate::arch::x86_64::detect::avx512()
+}

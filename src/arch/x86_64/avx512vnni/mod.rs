@@ -1,0 +1,123 @@
+//! AVX-512 with VNNI on top of [`avx512`]: `vpdpbusd` on 16 rows.
+
+use core::arch::x86_64::*;
+
+use crate::arch::kernels::{Kernels, Panels, Product};
+use crate::arch::x86_64::dot::{Dot, one_token, several_tokens};
+use crate::arch::x86_64::{avx512, detect};
+use crate::layout::PANEL_ROWS;
+
+pub(crate) const KERNELS: Kernels =
+    Kernels { product: Product { token_tile: 12, t2, ..avx512::KERNELS.product }, ..avx512::KERNELS };
+
+pub(crate) fn detect() -> bool {
+    detect::avx512_vnni()
+}
+
+// SAFETY: every function is one or two AVX-512 instructions on its arguments.
+unsafe impl Dot for __m512i {
+    const ROWS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(value: i32) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: the caller has AVX-512 and a vector there.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> Self {
+        // SAFETY: the caller has AVX-512 and a vector there.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(self, to: *mut i32) {
+        // SAFETY: the caller has AVX-512 and room for a vector there.
+        unsafe { _mm512_storeu_si512(to.cast(), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_and_si512(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_add_epi32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn next_field(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srli_epi32::<2>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn unscale<const BITS: u32>(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srai_epi32::<BITS>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, codes: Self, q: Self) -> Self {
+        // SAFETY: the caller has VNNI.
+        unsafe { _mm512_dpbusd_epi32(self, codes, q) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+    // A tile of 12 tokens × 2 panels or 6 × 4 has 24 accumulators of the 32 registers.
+    match tokens {
+        1 => alone(panels, q, sums),
+        2 => tile::<4, 2>(panels, q, sums),
+        3 => tile::<4, 3>(panels, q, sums),
+        4 => tile::<4, 4>(panels, q, sums),
+        5 => tile::<4, 5>(panels, q, sums),
+        6 => tile::<4, 6>(panels, q, sums),
+        7 => tile::<2, 7>(panels, q, sums),
+        8 => tile::<2, 8>(panels, q, sums),
+        9 => tile::<2, 9>(panels, q, sums),
+        10 => tile::<2, 10>(panels, q, sums),
+        11 => tile::<2, 11>(panels, q, sums),
+        _ => tile::<2, 12>(panels, q, sums),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn alone(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+    let mut first = 0;
+    // SAFETY: this function has the features; the driver gives as many values as the panels have columns.
+    unsafe {
+        while first + 4 <= panels.count() {
+            one_token::<__m512i, 4>(panels, first, q, sums);
+            first += 4;
+        }
+        for first in first..panels.count() {
+            one_token::<__m512i, 1>(panels, first, q, sums);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn tile<const R: usize, const T: usize>(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+    let mut first = 0;
+    // SAFETY: this function has the features; the driver gives as many values as the panels have columns.
+    unsafe {
+        while first + R <= panels.count() {
+            several_tokens::<__m512i, R, T>(panels, first, q, sums);
+            first += R;
+        }
+        for first in first..panels.count() {
+            several_tokens::<__m512i, 1, T>(panels, first, q, sums);
+        }
+    }
+}
