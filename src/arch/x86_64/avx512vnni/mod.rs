@@ -61,9 +61,15 @@ unsafe impl Dot for __m512i {
     }
 
     #[inline(always)]
-    unsafe fn unscale<const BITS: u32>(self) -> Self {
+    unsafe fn next_nibble(self) -> Self {
         // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srai_epi32::<BITS>(self) }
+        unsafe { _mm512_srli_epi32::<4>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn quarter(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srai_epi32::<2>(self) }
     }
 
     #[inline(always)]
@@ -94,30 +100,12 @@ fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn alone(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
-    let mut first = 0;
     // SAFETY: this function has the features; the driver gives as many values as the panels have columns.
-    unsafe {
-        while first + 4 <= panels.count() {
-            one_token::<__m512i, 4>(panels, first, q, sums);
-            first += 4;
-        }
-        for first in first..panels.count() {
-            one_token::<__m512i, 1>(panels, first, q, sums);
-        }
-    }
+    unsafe { one_token::<__m512i, 8>(panels, q, sums) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn tile<const R: usize, const T: usize>(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
-    let mut first = 0;
-    // SAFETY: this function has the features; the driver gives as many values as the panels have columns.
-    unsafe {
-        while first + R <= panels.count() {
-            several_tokens::<__m512i, R, T>(panels, first, q, sums);
-            first += R;
-        }
-        for first in first..panels.count() {
-            several_tokens::<__m512i, 1, T>(panels, first, q, sums);
-        }
-    }
+    // SAFETY: as above.
+    unsafe { several_tokens::<__m512i, R, T>(panels, q, sums) }
 }
