@@ -145,6 +145,13 @@ pub enum Error {
         /// The value.
         value: usize,
     },
+    /// A pointer is not aligned for its element (C callers only).
+    Misaligned {
+        /// The argument.
+        argument: &'static str,
+        /// The alignment it needs, in bytes.
+        alignment: usize,
+    },
 }
 
 /// Status numbers of the C ABI. Append-only: a number never changes its meaning.
@@ -201,6 +208,8 @@ pub enum Status {
     Value = 23,
     /// A defect of the library itself; nothing else produces it.
     Internal = 24,
+    /// A pointer is not aligned for its element.
+    Misaligned = 25,
 }
 
 impl Status {
@@ -233,6 +242,7 @@ impl Status {
             Status::Workspace => c"the workspace is too small",
             Status::Value => c"an argument is outside its documented set",
             Status::Internal => c"internal defect",
+            Status::Misaligned => c"a pointer is misaligned",
         }
     }
 
@@ -241,10 +251,10 @@ impl Status {
     pub fn from_number(number: i32) -> Option<Status> {
         use Status::{
             BackendUnavailable, BlobHeader, BlobLength, BlobMagic, BlobPayload, BlobVersion, Code, Epsilon,
-            Internal, Length, NonFinite, NotHadamard, NullPointer, Ok, Overlap, Range, Scale, SizeOverflow,
-            Stride, Transform, TransformLength, UnknownBackend, Value, Workspace, ZeroSize,
+            Internal, Length, Misaligned, NonFinite, NotHadamard, NullPointer, Ok, Overlap, Range, Scale,
+            SizeOverflow, Stride, Transform, TransformLength, UnknownBackend, Value, Workspace, ZeroSize,
         };
-        const ALL: [Status; 25] = [
+        const ALL: [Status; 26] = [
             Ok,
             NullPointer,
             Length,
@@ -270,6 +280,7 @@ impl Status {
             Workspace,
             Value,
             Internal,
+            Misaligned,
         ];
         ALL.get(usize::try_from(number).ok()?).copied()
     }
@@ -303,6 +314,7 @@ impl Error {
             Error::Stride { .. } => Status::Stride,
             Error::Workspace { .. } => Status::Workspace,
             Error::Value { .. } => Status::Value,
+            Error::Misaligned { .. } => Status::Misaligned,
         }
     }
 }
@@ -353,6 +365,9 @@ impl fmt::Display for Error {
                 write!(f, "workspace: expected at least {expected} bytes, got {actual}")
             }
             Error::Value { argument, value } => write!(f, "{argument}: {value} is not a known value"),
+            Error::Misaligned { argument, alignment } => {
+                write!(f, "{argument} is not aligned to {alignment} bytes")
+            }
             Error::BlobMagic | Error::BlobHeader | Error::BlobPayload | Error::UnknownBackend => {
                 f.write_str(self.status().text().to_str().unwrap_or_default())
             }

@@ -1,1 +1,32 @@
+//! The C ABI: one thin file per stage, each function a check of the caller's memory and one call of the core.
+//!
+//! The doc comments here are the header's comments (`include/hbitlinear.h`, generated; see `tests/header.rs`). Why it is
+//! shaped this way is on one page in `README.md`.
 
+#![expect(non_camel_case_types, reason = "the names are C's")]
+
+pub mod backend;
+pub mod error;
+pub mod gemm;
+pub mod layer;
+pub mod quantize;
+pub mod transform;
+pub mod weights;
+
+mod memory;
+
+/// The ABI this header describes. It grows when a function or a struct changes in a way that a compiled caller would
+/// notice; new functions and new numbers do not count. The shared library's SONAME ends with it.
+pub const HBL_ABI_VERSION: u32 = 1;
+
+/// The ABI of the library that was loaded: compare it with HBL_ABI_VERSION.
+#[unsafe(no_mangle)]
+pub extern "C" fn hbl_abi_version() -> u32 {
+    HBL_ABI_VERSION
+}
+
+/// The release, such as "0.1.0". Valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn hbl_version() -> *const core::ffi::c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}

@@ -75,6 +75,31 @@ impl<'a> SignMatrix<'a> {
         Ok(SignMatrix { order, rows, columns })
     }
 
+    /// Views words that [`SignMatrix::pack`] wrote, as [`SignMatrix::row_words`] and [`SignMatrix::column_words`] give
+    /// them. Only the lengths are checked: other bits give wrong numbers, never undefined behaviour.
+    ///
+    /// # Errors
+    /// [`Error::Transform`] for an order outside `1..=`[`MAX_ORDER`], [`Error::Length`] unless both slices have half of
+    /// [`SignMatrix::storage_len`] words.
+    pub fn from_words(order: usize, rows: &'a [u32], columns: &'a [u32]) -> Result<SignMatrix<'a>> {
+        let words = Self::storage_len(order)? / 2;
+        check_len("row words of the matrix", words, rows.len())?;
+        check_len("column words of the matrix", words, columns.len())?;
+        Ok(SignMatrix { order, rows, columns })
+    }
+
+    /// The sign bits of `H`: bit `j % 32` of word `j / 32` of row `i` is set where `H[i][j] = −1`.
+    #[must_use]
+    pub const fn row_words(&self) -> &'a [u32] {
+        self.rows
+    }
+
+    /// The sign bits of the transpose.
+    #[must_use]
+    pub const fn column_words(&self) -> &'a [u32] {
+        self.columns
+    }
+
     /// The order `m`.
     #[must_use]
     pub const fn order(&self) -> usize {

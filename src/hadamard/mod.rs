@@ -153,6 +153,17 @@ impl<'a> Transform<'a> {
         self.block
     }
 
+    /// The outer factors, outermost first.
+    pub fn factors(&self) -> impl Iterator<Item = SignMatrix<'a>> + use<'a> {
+        self.factors.into_iter().flatten()
+    }
+
+    /// The innermost factor, a power of two.
+    #[must_use]
+    pub const fn power_of_two(&self) -> usize {
+        1 << self.log2
+    }
+
     /// `√n · H[i][j]` for indices within a block: the product of the factors' entries, +1 or −1.
     #[must_use]
     pub fn entry(&self, mut i: usize, mut j: usize) -> i8 {

@@ -64,6 +64,7 @@ pub(super) fn read(blob: &[u8]) -> Result<WeightSpec> {
     if crc32fast::hash(&header[..60]) != u32_at(header, 60) {
         return Err(Error::BlobHeader);
     }
+    // A later version may give them a meaning; that blob must not pass for one of this version.
     if header[12..16].iter().chain(&header[44..60]).any(|&byte| byte != 0) {
         return Err(Error::BlobHeader);
     }

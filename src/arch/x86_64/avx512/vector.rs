@@ -23,7 +23,7 @@ const SIGNS: [[f32; 16]; 4] = {
     let mut signs = [[1.0; 16]; 4];
     let mut i = 0;
     while i < 64 {
-        if i % 16 >> (i / 16) & 1 == 1 {
+        if (i % 16) >> (i / 16) & 1 == 1 {
             signs[i / 16][i % 16] = -1.0;
         }
         i += 1;

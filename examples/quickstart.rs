@@ -1,0 +1,62 @@
+//! The shortest useful program: an H-BitLinear layer on made-up data, every number printed with its bits.
+//!
+//! `ffi/examples/h_bitlinear.c` and `.cpp` are the same program through the C ABI; a test holds their output against
+//! this one's, line by line.
+
+use hbitlinear::hadamard::Transform;
+use hbitlinear::norm::RmsNorm;
+use hbitlinear::quantize::{Quantizer, Rule};
+use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights, absmean};
+use hbitlinear::{Backend, HBitLinear, OutputMut};
+
+const TOKENS: usize = 4;
+const FEATURES: usize = 1536;
+const OUTPUTS: usize = 32;
+const EPSILON: f32 = 1e-5;
+
+/// Numbers in −8..8 that every language computes alike: x ← 1664525·x + 1013904223 mod 2³², upper half / 4096 − 8.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 16) as f32 / 4096.0 - 8.0
+    }
+}
+
+fn main() -> hbitlinear::Result<()> {
+    let backend = Backend::best();
+    println!("backend {}", backend.name());
+    let mut random = Random(1);
+
+    // Offline: trained weights to ternary ones, packed into a blob that a file could hold.
+    let trained: Vec<f32> = (0..OUTPUTS * FEATURES).map(|_| random.next()).collect();
+    let mut ternary = vec![0; trained.len()];
+    let alpha = absmean(backend, &trained, EPSILON, &mut ternary)?;
+    let spec = WeightSpec::new(OUTPUTS, FEATURES, Layout::T2, Scaling::Tensor)?;
+    let mut blob = vec![0; spec.packed_len()];
+    spec.pack(&ternary, &[alpha], &mut blob)?;
+    println!("weights: {} bytes, alpha 0x{:08x}", blob.len(), alpha.to_bits());
+
+    // The layer is a description that borrows the blob.
+    let layer = HBitLinear::new(
+        Some(RmsNorm::new(None, EPSILON)?),
+        Transform::named("paley1:12*128")?,
+        Quantizer::new(Rule::Int4AbsMean, EPSILON)?,
+        Weights::open(&blob)?,
+    )?;
+
+    // Activations with outlier channels, as real ones have.
+    let mut x: Vec<f32> = (0..TOKENS * FEATURES).map(|_| random.next()).collect();
+    x.iter_mut().step_by(97).for_each(|x| *x *= 32.0);
+    let mut y = vec![0.0; TOKENS * OUTPUTS];
+    let mut workspace = vec![0; layer.workspace_len(TOKENS)?];
+    layer.forward(backend, &x, &mut OutputMut::new(&mut y, TOKENS, OUTPUTS, OUTPUTS)?, &mut workspace)?;
+
+    for (token, row) in y.chunks(OUTPUTS).enumerate() {
+        for (output, value) in row.iter().enumerate() {
+            println!("y[{token}][{output}] = {value:.6} 0x{:08x}", value.to_bits());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Which instruction set runs.
+
+use core::ffi::{CStr, c_char};
+
+use core_crate::{Backend, BackendId, Error, Result};
+
+use crate::error::{guard, hbl_error, hbl_status};
+use crate::memory::{Caller, text};
+
+/// The `backend` argument that means the best of this CPU, or the lower one set with hbl_backend_force.
+pub const HBL_BACKEND_BEST: u32 = u32::MAX;
+
+/// Bytes of a backend's name, the NUL included.
+const NAME_SIZE: usize = 32;
+
+/// The registry's names, NUL-terminated, in its order.
+static NAMES: [[u8; NAME_SIZE]; BackendId::ALL.len()] = {
+    let mut names = [[0; NAME_SIZE]; BackendId::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        let name = BackendId::ALL[index].name().as_bytes();
+        assert!(name.len() < NAME_SIZE);
+        names[index].split_at_mut(name.len()).0.copy_from_slice(name);
+        index += 1;
+    }
+    names
+};
+
+/// The backend of an argument.
+pub(crate) fn backend(number: u32) -> Result<Backend> {
+    match number {
+        HBL_BACKEND_BEST => Ok(Backend::best()),
+        number => Backend::new(BackendId::from_number(number)?),
+    }
+}
+
+/// Writes the numbers of the backends this CPU can run, best first and scalar (0) last, but no more than `capacity` of
+/// them; returns how many there are. Numbers are append-only, so they may be stored. `ids` may be NULL if `capacity` is
+/// 0.
+///
+/// # Safety
+/// See the rules at the top of the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hbl_backend_list(ids: *mut u32, capacity: usize) -> usize {
+    let available = || Backend::available().map(|backend| backend.id() as u32);
+    if let Ok(ids) = Caller::new().writes("ids", ids, capacity) {
+        // SAFETY: checked, and valid by the header's rules.
+        let ids = unsafe { ids.slice() };
+        ids.iter_mut().zip(available()).for_each(|(slot, id)| *slot = id);
+    }
+    available().count()
+}
+
+/// The name of a backend, such as "avx2", or NULL if no backend has that number. Valid for ever. For HBL_BACKEND_BEST,
+/// the name of the backend it stands for at the moment.
+#[unsafe(no_mangle)]
+pub extern "C" fn hbl_backend_name(backend: u32) -> *const c_char {
+    let id = match backend {
+        HBL_BACKEND_BEST => Ok(Backend::best().id()),
+        number => BackendId::from_number(number),
+    };
+    let at = |id| BackendId::ALL.iter().position(|&other| other == id);
+    let name = id.ok().and_then(at).and_then(|index| CStr::from_bytes_until_nul(&NAMES[index]).ok());
+    name.map_or(core::ptr::null(), CStr::as_ptr)
+}
+
+/// The number of the backend with that name, whether this CPU can run it or not.
+///
+/// Fails with HBL_STATUS_UNKNOWN_BACKEND.
+///
+/// # Safety
+/// See the rules at the top of the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hbl_backend_from_name(
+    name: *const c_char,
+    backend: *mut u32,
+    error: *mut hbl_error,
+) -> hbl_status {
+    let body = || {
+        let out = Caller::new().writes("backend", backend, 1)?;
+        // SAFETY: terminated by the header's rules.
+        let name = unsafe { text("name", name) }?.ok_or(Error::UnknownBackend)?;
+        let id = BackendId::from_name(name)?;
+        // SAFETY: one element, valid by the header's rules.
+        unsafe { out.set(id as u32) };
+        Ok(())
+    };
+    // SAFETY: `error` is valid by the header's rules.
+    unsafe { guard(error, body) }
+}
+
+/// The number of the backend that HBL_BACKEND_BEST stands for at the moment.
+#[unsafe(no_mangle)]
+pub extern "C" fn hbl_backend_best() -> u32 {
+    Backend::best().id() as u32
+}
+
+/// Whether this CPU can run the backend: 1 or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn hbl_backend_available(backend: u32) -> i32 {
+    self::backend(backend).is_ok().into()
+}
+
+/// Makes HBL_BACKEND_BEST stand for this backend from now on, in the whole process. It can only lower; all backends
+/// compute the same bits. HBL_BACKEND_BEST itself is refused.
+///
+/// Fails with HBL_STATUS_UNKNOWN_BACKEND or HBL_STATUS_BACKEND_UNAVAILABLE; then nothing changes.
+///
+/// # Safety
+/// See the rules at the top of the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hbl_backend_force(backend: u32, error: *mut hbl_error) -> hbl_status {
+    // SAFETY: `error` is valid by the header's rules.
+    unsafe { guard(error, || Backend::force(BackendId::from_number(backend)?).map(drop)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backend_has_its_name() {
+        for &id in BackendId::ALL {
+            let name = hbl_backend_name(id as u32);
+            // SAFETY: a static string.
+            assert_eq!(unsafe { CStr::from_ptr(name) }.to_str(), Ok(id.name()));
+        }
+        assert!(hbl_backend_name(9999).is_null());
+    }
+}

@@ -1,0 +1,97 @@
+//! What all integration tests share: every backend, named loudly; deterministic data; awkward memory.
+
+#![allow(dead_code, reason = "every test binary uses its own part of this module")]
+
+pub(crate) mod data;
+#[cfg(unix)]
+pub(crate) mod guarded;
+
+use core::cell::Cell;
+use std::io::Write;
+
+use hbitlinear::{Backend, BackendId};
+
+/// Set to a backend's name, makes the suite fail on a machine (or build) that cannot run it, so that a machine
+/// bought for that backend never tests a lower one in silence.
+const EXPECT: &str = "HBITLINEAR_EXPECT_BACKEND";
+
+/// Set to anything, thins out the largest grids, for emulators. Says so in the log.
+const REDUCED: &str = "HBITLINEAR_REDUCED_GRID";
+
+/// Writes a line to the log even where libtest captures the output of passing tests.
+pub(crate) fn log(line: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("test");
+    writeln!(std::io::stdout(), "{test}: {line}").expect("stdout is writable");
+}
+
+/// Runs the test on every backend that this machine has, and says which.
+pub(crate) fn for_each_backend(test: impl Fn(Backend)) {
+    check_expected_backend();
+    for backend in Backend::available() {
+        test(backend);
+        log(&format!("backend {}: ran", backend.name()));
+    }
+}
+
+/// The backends that this machine has, for tests that cannot put all they do into [`for_each_backend`]; says which,
+/// once a test.
+pub(crate) fn backends() -> Vec<Backend> {
+    std::thread_local! {
+        static SAID: Cell<bool> = const { Cell::new(false) };
+    }
+    check_expected_backend();
+    let backends: Vec<_> = Backend::available().collect();
+    if !SAID.replace(true) {
+        for backend in &backends {
+            log(&format!("backend {}: runs", backend.name()));
+        }
+    }
+    backends
+}
+
+/// Panics if `HBITLINEAR_EXPECT_BACKEND` names a backend that is not there.
+pub(crate) fn check_expected_backend() {
+    let Ok(name) = std::env::var(EXPECT) else { return };
+    assert!(
+        Backend::available().any(|backend| backend.name() == name),
+        "{EXPECT}={name}, but this machine has only {:?}",
+        Backend::available().collect::<Vec<_>>()
+    );
+}
+
+/// Whether the largest grids are to be thinned out.
+pub(crate) fn reduced(grid: &str) -> bool {
+    let reduced = std::env::var_os(REDUCED).is_some();
+    if reduced {
+        log(&format!("{REDUCED} is set: {grid} is REDUCED"));
+    }
+    reduced
+}
+
+/// The yardstick.
+pub(crate) fn scalar() -> Backend {
+    Backend::new(BackendId::Scalar).expect("scalar runs everywhere")
+}
+
+/// Asserts equal bits (−0.0 and 0.0 differ), naming the first place that differs rather than printing two long rows.
+#[track_caller]
+pub(crate) fn assert_same_bits(expected: &[f32], actual: &[f32], what: core::fmt::Arguments<'_>) {
+    assert_eq!(expected.len(), actual.len(), "{what}");
+    for (i, (e, a)) in expected.iter().zip(actual).enumerate() {
+        assert!(e.to_bits() == a.to_bits(), "{what}: element {i}: expected {e:e}, got {a:e}");
+    }
+}
+
+/// Asserts equal elements, naming the first place that differs.
+#[track_caller]
+pub(crate) fn assert_same<T: PartialEq + core::fmt::Debug>(
+    expected: &[T],
+    actual: &[T],
+    what: core::fmt::Arguments<'_>,
+) {
+    assert_eq!(expected.len(), actual.len(), "{what}");
+    for (i, (e, a)) in expected.iter().zip(actual).enumerate() {
+        assert!(e == a, "{what}: element {i}: expected {e:?}, got {a:?}");
+    }
+}
