@@ -40,3 +40,8 @@ pub use error::{Error, Result, Status};
 pub use input::Input;
 pub use linear::{BitLinear, HBitLinear};
 pub use output::OutputMut;
+
+/// Compiles the Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,7 +10,7 @@ use crate::layer::Layer;
 use crate::transforms;
 
 const EXAMPLES: &str = "\
-Examples:
+Examples, where h_bitlinear stands for `cargo run --release --example h_bitlinear --`:
   h_bitlinear
   h_bitlinear --backend scalar --bits 8
   h_bitlinear --m 32 --n 2560 --k 6912 --transform paley1:108*64
@@ -73,6 +73,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = backend)]
     backend: Option<Backend>,
 
+    /// Tokens to hold against the oracle, from the first; without it as many as take it a few seconds
+    #[arg(long, value_name = "TOKENS", value_parser = size)]
+    check: Option<usize>,
+
     /// Where the picture goes (SVG)
     #[arg(long, value_name = "FILE.svg", default_value = "target/h_bitlinear/distribution.svg", value_parser = svg)]
     picture: PathBuf,
@@ -102,6 +106,10 @@ impl Args {
 
     pub(crate) fn rule(&self) -> Rule {
         self.bits
+    }
+
+    pub(crate) fn check(&self) -> Option<usize> {
+        self.check
     }
 
     pub(crate) fn picture(&self) -> &Path {

@@ -18,6 +18,7 @@ mod picture;
 mod report;
 mod transforms;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,13 +36,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), String> {
+    let mut stdout = io::stdout();
+    let cannot_print = |error| format!("standard output: {error}");
     let mut results = Vec::new();
     for layer in args.layers()? {
-        let result = measure::measure(&layer, args.backend(), args.rule())?;
-        report::print(&layer, &result);
+        let result = measure::measure(&layer, args.backend(), args.rule(), args.check())?;
+        report::write(&mut stdout, &layer, &result).map_err(cannot_print)?;
         results.push((layer, result));
     }
     picture::save(&results, args.picture())?;
-    println!("picture: {}", args.picture().display());
-    Ok(())
+    writeln!(stdout, "picture: {}", args.picture().display()).map_err(cannot_print)
 }

@@ -1,6 +1,7 @@
 //! What is measured on a layer: the loss of the quantisers, the error of the output, the time of each stage.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use hbitlinear::norm::RmsNorm;
 use hbitlinear::quantize::{Activations, ActivationsMut, Quantizer, Rule};
@@ -13,7 +14,7 @@ use crate::layer::Layer;
 /// ε of the quantisers, the weights and the norm.
 pub(crate) const EPSILON: f32 = 1e-5;
 
-/// Operations the oracle may take on one layer; it runs on as many tokens as that allows.
+/// Operations the oracle may take on one layer unless told the tokens; it runs on as many as that allows.
 const ORACLE_OPERATIONS: usize = 1 << 28;
 
 /// How long a stage is run for its median.
@@ -64,12 +65,17 @@ pub(crate) struct Times {
     pub(crate) forward: f64,
 }
 
-/// Runs it all; an error's message starts with the layer's name.
-pub(crate) fn measure(layer: &Layer, backend: Backend, rule: Rule) -> Result<Measurement, String> {
-    run(layer, backend, rule).map_err(|error| format!("{}: {error}", layer.name))
+/// Runs it all, `check` tokens of it on the oracle as well; an error's message starts with the layer's name.
+pub(crate) fn measure(
+    layer: &Layer,
+    backend: Backend,
+    rule: Rule,
+    check: Option<usize>,
+) -> Result<Measurement, String> {
+    run(layer, backend, rule, check).map_err(|error| format!("{}: {error}", layer.name))
 }
 
-fn run(layer: &Layer, backend: Backend, rule: Rule) -> Result<Measurement, Error> {
+fn run(layer: &Layer, backend: Backend, rule: Rule, check: Option<usize>) -> Result<Measurement, Error> {
     let (x, features) = (&layer.activations.values, layer.weights.columns);
     let mut rotated = x.clone();
     // An overflow of the transform shows in the quantiser, which names the row.
@@ -95,7 +101,7 @@ fn run(layer: &Layer, backend: Backend, rule: Rule) -> Result<Measurement, Error
         before: Distribution::new(features, x),
         after: Distribution::new(features, &rotated),
         rule,
-        accuracy: run.accuracy()?,
+        accuracy: run.accuracy(check)?,
         times: run.times()?,
     })
 }
@@ -147,7 +153,7 @@ impl Run<'_> {
         HBitLinear::new(Some(self.norm), self.layer.transform.transform, self.quantizer, self.weights)
     }
 
-    fn accuracy(&self) -> Result<Accuracy, Error> {
+    fn accuracy(&self, check: Option<usize>) -> Result<Accuracy, Error> {
         let (x, tokens) = (&self.layer.activations.values, self.tokens());
         let (outputs, features) = (self.weights.rows(), self.weights.columns());
         let layer = self.h_bit_linear()?;
@@ -167,7 +173,7 @@ impl Run<'_> {
 
         let block = self.layer.transform.transform.block_len();
         let operations = features.saturating_mul(outputs.saturating_add(block));
-        let compared = (ORACLE_OPERATIONS / operations).clamp(1, tokens);
+        let compared = check.unwrap_or(ORACLE_OPERATIONS / operations).clamp(1, tokens);
         let mut accuracy = Accuracy {
             tokens: compared,
             error: 0.0,

@@ -5,7 +5,7 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use half::f16;
-use npyz::{DType, NpyFile, Order};
+use npyz::{NpyFile, Order};
 
 /// A row-major matrix.
 pub(crate) struct Matrix {
@@ -19,7 +19,6 @@ pub(crate) fn read(path: &Path) -> Result<Matrix, String> {
     let name = path.display();
     let cannot_read = |error: io::Error| format!("{name}: {error}");
     let file = File::open(path).map_err(cannot_read)?;
-    let bytes = file.metadata().map_err(cannot_read)?.len();
     let array =
         NpyFile::new(BufReader::new(file)).map_err(|error| format!("{name}: not a .npy file: {error}"))?;
 
@@ -32,13 +31,9 @@ pub(crate) fn read(path: &Path) -> Result<Matrix, String> {
     if rows == 0 || columns == 0 {
         return Err(format!("{name}: expected at least one row and one column, got [{rows}, {columns}]"));
     }
-    let width = match array.dtype() {
-        DType::Plain(kind) => kind.num_bytes().unwrap_or(1) as u64,
-        _ => 1,
-    };
-    let needed = rows.checked_mul(columns).and_then(|count| count.checked_mul(width));
-    if needed.is_none_or(|needed| needed > bytes) {
-        return Err(format!("{name}: shape [{rows}, {columns}] needs more than the file's {bytes} bytes"));
+    let too_short = || format!("{name}: shape [{rows}, {columns}] needs more values than the file holds");
+    if rows.checked_mul(columns).is_none() {
+        return Err(too_short());
     }
 
     let kind = array.dtype().descr();
@@ -49,7 +44,18 @@ pub(crate) fn read(path: &Path) -> Result<Matrix, String> {
             Err(_) => return Err(format!("{name}: expected elements of type f32 or f16, got {kind}")),
         },
     };
-    let values = values.map_err(cannot_read)?;
+    let values = values.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => too_short(),
+        _ => cannot_read(error),
+    })?;
     // The file holds them, so the counts fit.
-    Ok(Matrix { rows: rows as usize, columns: columns as usize, values })
+    let (rows, columns) = (rows as usize, columns as usize);
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let (row, column) = (index / columns, index % columns);
+        return Err(format!(
+            "{name}: row {row}, column {column}: expected a finite value, got {}",
+            values[index]
+        ));
+    }
+    Ok(Matrix { rows, columns, values })
 }

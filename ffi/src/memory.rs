@@ -1,7 +1,7 @@
 //! The caller's memory: checked first, borrowed afterwards.
 //!
-//! Each function declares all buffers to one [`Caller`], which refuses null, misaligned, oversized and overlapping
-//! ones; only then does it turn them into slices. So no slice ever exists that another argument contradicts.
+//! Each function declares its buffers to one [`Caller`], which refuses null, misaligned, oversized and overlapping
+//! ones. What is written becomes a slice only when all are declared; so no slice exists that another one contradicts.
 
 use core::ptr::NonNull;
 

@@ -8,7 +8,10 @@
 //!
 //! All kernels of one field compute the same bits (see [`crate::layout`] for the float orders).
 
+use core::ops::Range;
+
 use crate::hadamard::SignRows;
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
 
 /// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
 #[derive(Clone, Copy)]
@@ -49,18 +52,89 @@ pub(crate) struct Kernels {
     /// `dst.len() = 2 · src.len()`.
     pub(crate) widen_i4: unsafe fn(src: &[u8], dst: &mut [i8]),
 
-    /// `acc[t][r] += Σ_k code(r, k) · q[t·q_stride + k]`, wrapping, over one panel of `T2` blocks.
-    ///
-    /// `panel` holds `columns/16` blocks, `columns` a multiple of 16; token `t` reads
-    /// `q[t·q_stride .. t·q_stride + columns]`; `acc.len() ≤ token_tile` tokens.
-    pub(crate) panel_t2: unsafe fn(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; 16]]),
-
-    /// Most tokens `panel_t2` takes at once; at most [`MAX_TOKEN_TILE`].
-    pub(crate) token_tile: usize,
+    /// The products.
+    pub(crate) product: Product,
 }
 
-/// Upper bound of [`Kernels::token_tile`].
-pub(crate) const MAX_TOKEN_TILE: usize = 32;
+/// The product kernels of a backend.
+#[derive(Clone, Copy)]
+pub(crate) struct Product {
+    /// Most tokens a kernel takes at once.
+    pub(crate) token_tile: usize,
+
+    /// [`TileKernel`] for `T2` codes.
+    pub(crate) t2: TileKernel,
+
+    /// [`TileKernel`] for `T5` codes.
+    pub(crate) t5: TileKernel,
+
+    /// See [`FoldGroup`].
+    pub(crate) fold_group: FoldGroup,
+}
+
+/// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
+///
+/// `q` is interleaved by groups of four columns: column `k` of token `t` is at `(k / 4 · tokens + t) · 4 + k % 4`, so
+/// that a kernel reads it from end to end. It holds `tokens` values for each column of the panels, which are whole
+/// blocks and at most [`MAX_RUN_COLUMNS`]; `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
+pub(crate) type TileKernel =
+    unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
+
+/// Ends a scale group: `scaled[p · tokens + t][r] += sums[p · tokens + t][r] · scale(panel p, row r)`, the sum rounded to
+/// f32 first, without fused multiply-add; then `sums[p · tokens + t][r] = −next[t]` for the group that follows.
+///
+/// The scale is the little-endian f32 at byte `p · stride + 4 · r` of `scales`; `next` holds one sum a token.
+pub(crate) type FoldGroup = unsafe fn(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+);
+
+/// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold: 256 times the sums of
+/// `code · q` fit in an i32. A multiple of every scale group.
+pub(crate) const MAX_RUN_COLUMNS: usize = 1 << 15;
+
+/// A run of columns of neighbouring weight panels.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    codes: &'a [u8],
+    stride: usize,
+    count: usize,
+    first: usize,
+    end: usize,
+}
+
+impl<'a> Panels<'a> {
+    /// `count` panels of `stride` bytes from the start of `codes`. The columns start at a block of `T2`, at a quarter
+    /// of `T5`, and end at the next one behind the range's end.
+    pub(crate) fn new(codes: &'a [u8], stride: usize, count: usize, columns: Range<usize>) -> Panels<'a> {
+        assert!(count > 0 && codes.len() >= count * stride && columns.len() <= MAX_RUN_COLUMNS);
+        Panels { codes, stride, count, first: columns.start, end: columns.end }
+    }
+
+    /// How many panels.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The run's `T2` blocks of a panel.
+    pub(crate) fn t2(&self, panel: usize) -> &'a [u8] {
+        let (first, end) = (self.first / BLOCK_COLUMNS, self.end.div_ceil(BLOCK_COLUMNS));
+        &self.whole(panel)[first * BLOCK_BYTES..end * BLOCK_BYTES]
+    }
+
+    /// All `T5` bytes of a panel.
+    pub(crate) fn whole(&self, panel: usize) -> &'a [u8] {
+        &self.codes[panel * self.stride..][..self.stride]
+    }
+
+    /// The run's `T5` quarters.
+    pub(crate) fn quarters(&self) -> Range<usize> {
+        self.first / T5_QUARTER_COLUMNS..self.end.div_ceil(T5_QUARTER_COLUMNS)
+    }
+}
 
 /// What enters the first stage of a transform: `(values[i] · factor) · weight[i] · signs[i]`, so that the norm and the
 /// signs ride on a load that happens anyway.

@@ -71,6 +71,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// AVX-512 with VNNI.
+    Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
     /// 512-bit AVX-512 F, BW, VL and DQ.
     Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
     /// 256-bit AVX2 with FMA.

@@ -23,6 +23,11 @@ pub(crate) fn avx512() -> bool {
         })
 }
 
+/// VNNI on top of [`avx512`].
+pub(crate) fn avx512_vnni() -> bool {
+    avx512() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx512vnni())
+}
+
 /// Whether XCR0 has all those bits: 1 = XMM, 2 = YMM, 5 to 7 = AVX-512, 17 and 18 = AMX tiles.
 fn os_saves(state: u64) -> bool {
     // SAFETY: callers saw CPUID's OSXSAVE bit, so XGETBV exists.

@@ -2,4 +2,6 @@
 
 pub(crate) mod avx2;
 pub(crate) mod avx512;
+pub(crate) mod avx512vnni;
 mod detect;
+mod dot;

@@ -17,8 +17,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    panel_t2: product::panel_t2,
-    token_tile: product::TOKEN_TILE,
+    product: product::PRODUCT,
 };
 
 instantiate_signs! { vector::V, "avx2,fma" }

@@ -1,77 +1,145 @@
 //! Ternary products with `maddubs`: 8 rows × 4 columns an instruction.
 //!
-//! Codes are masked in place, not shifted down: the fields of the low nibble are worth 1 and 4, one shift brings the
-//! high nibble there. A `maddubs` lane sums two products, so with int8 inputs a lane of the fields worth 1 grows by
-//! at most 2·2·128 = 512, of those worth 4 by 2048; each takes two fields of a block. After [`BLOCKS`] blocks they
-//! reach at most 8·2·2048 = 32768, and only with the sign that an i16 has room for.
+//! A lane sums two products, at most 2 · 2 · 128 = 512 in magnitude. So an i16 takes 64 of them, [`BLOCKS`] blocks:
+//! 64 · 512 is one more than an i16 holds upwards, but only −128 reaches it, which goes downwards.
+//!
+//! **Several tokens**: the four fields of a block's half are shifted down (3 shifts, 4 masks) and each is multiplied
+//! with four columns of `T` tokens (`maddubs` and an add): 7 of 7 + 8·T operations are not products. Two `maddubs`
+//! and two other operations start each cycle (Zen 4), so T = 6 can reach 87 % of the peak.
+//!
+//! **One token**: the fields of a nibble are masked in place, worth 1 and 4, and have an accumulator each; one shift
+//! brings the high nibble down. That is 1 shift and 4 masks. Those worth 4 reach four times as much, so these i16
+//! take [`BLOCKS_ALONE`] blocks.
 
 use core::arch::x86_64::*;
 
+use crate::arch::kernels::{Panels, Product};
+use crate::arch::scalar;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
 
-/// Tokens that share one unpacking: two i16 accumulators each.
-pub(super) const TOKEN_TILE: usize = 4;
+pub(super) const PRODUCT: Product = Product { token_tile: 6, t2, fold_group, ..scalar::KERNELS.product };
 
-/// Blocks that a pair of i16 accumulators can take.
-const BLOCKS: usize = 8;
+/// Blocks that an i16 accumulator takes.
+const BLOCKS: usize = 16;
 
-/// [`crate::arch::kernels::Kernels::panel_t2`].
+/// The same where two fields of a block count four times.
+const BLOCKS_ALONE: usize = 8;
+
+/// The portable one, compiled for 256-bit vectors.
 #[target_feature(enable = "avx2")]
-pub(super) fn panel_t2(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; PANEL_ROWS]]) {
-    match acc.len() {
-        0 => {}
-        1 => tokens::<1>(panel, q, q_stride, acc),
-        2 => tokens::<2>(panel, q, q_stride, acc),
-        3 => tokens::<3>(panel, q, q_stride, acc),
-        _ => tokens::<4>(panel, q, q_stride, acc),
+fn fold_group(
+    scales: &[u8],
+    stride: usize,
+    next: &[i32],
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    scalar::fold_group(scales, stride, next, sums, scaled);
+}
+
+#[target_feature(enable = "avx2")]
+fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+    match tokens {
+        1 => alone(panels, q, sums),
+        2 => tile::<2>(panels, q, sums),
+        3 => tile::<3>(panels, q, sums),
+        4 => tile::<4>(panels, q, sums),
+        5 => tile::<5>(panels, q, sums),
+        _ => tile::<6>(panels, q, sums),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn tokens<const T: usize>(panel: &[u8], q: &[i8], q_stride: usize, acc: &mut [[i32; PANEL_ROWS]]) {
-    let mask = [_mm256_set1_epi8(0b0011), _mm256_set1_epi8(0b1100)];
-    let blocks = panel.len() / BLOCK_BYTES;
-    assert!(acc.len() == T && q.len() >= (T - 1) * q_stride + blocks * BLOCK_COLUMNS);
-    for half in 0..2 {
-        let mut wide = [_mm256_setzero_si256(); T];
-        for start in (0..blocks).step_by(BLOCKS) {
-            let mut ones = [_mm256_setzero_si256(); T];
-            let mut fours = [_mm256_setzero_si256(); T];
-            for block in start..blocks.min(start + BLOCKS) {
-                // SAFETY: `block` is one of the panel's; a half is 32 bytes.
-                let low = unsafe { _mm256_loadu_si256(panel.as_ptr().add(block * 64 + half * 32).cast()) };
-                let high = _mm256_srli_epi16::<4>(low);
-                let codes = [low, low, high, high];
-                for s in 0..4 {
-                    let codes = _mm256_and_si256(codes[s], mask[s % 2]);
-                    let narrow = if s % 2 == 0 { &mut ones } else { &mut fours };
-                    for t in 0..T {
-                        // SAFETY: the assertion covers every token's columns.
-                        let q = unsafe {
-                            q.as_ptr()
-                                .add(t * q_stride + block * BLOCK_COLUMNS + 4 * s)
-                                .cast::<i32>()
-                                .read_unaligned()
-                        };
-                        let products = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(q));
-                        narrow[t] = _mm256_add_epi16(narrow[t], products);
+fn alone(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+    let masks = [_mm256_set1_epi8(0b0011), _mm256_set1_epi8(0b1100)];
+    for (panel, sums) in sums.iter_mut().enumerate() {
+        let codes = panels.t2(panel);
+        let mut wide = [_mm256_setzero_si256(); 2];
+        let chunks = codes.chunks(BLOCKS_ALONE * BLOCK_BYTES).zip(q.chunks(BLOCKS_ALONE * BLOCK_COLUMNS));
+        for (codes, q) in chunks {
+            let mut narrow = [[_mm256_setzero_si256(); 2]; 2];
+            for (block, q) in codes.chunks_exact(BLOCK_BYTES).zip(q.chunks_exact(BLOCK_COLUMNS)) {
+                let x: [__m256i; 4] = core::array::from_fn(|s| splat(&q[4 * s..]));
+                for (half, narrow) in block.chunks_exact(BLOCK_BYTES / 2).zip(&mut narrow) {
+                    let low = load(half);
+                    let high = _mm256_srli_epi16::<4>(low);
+                    for (s, x) in x.into_iter().enumerate() {
+                        let field = _mm256_and_si256(if s < 2 { low } else { high }, masks[s % 2]);
+                        let products = _mm256_maddubs_epi16(field, x);
+                        narrow[s % 2] = _mm256_add_epi16(narrow[s % 2], products);
                     }
                 }
             }
-            for t in 0..T {
-                let ones = _mm256_madd_epi16(ones[t], _mm256_set1_epi16(4));
-                let fours = _mm256_madd_epi16(fours[t], _mm256_set1_epi16(1));
-                wide[t] = _mm256_add_epi32(wide[t], _mm256_add_epi32(ones, fours));
+            for (wide, [ones, fours]) in wide.iter_mut().zip(narrow) {
+                let ones = _mm256_madd_epi16(ones, _mm256_set1_epi16(4));
+                let fours = _mm256_madd_epi16(fours, _mm256_set1_epi16(1));
+                *wide = _mm256_add_epi32(*wide, _mm256_add_epi32(ones, fours));
             }
         }
-        for (acc, wide) in acc.iter_mut().zip(wide) {
-            // SAFETY: half of the 16 sums of a token.
-            unsafe {
-                let target = acc.as_mut_ptr().add(8 * half).cast::<__m256i>();
-                let sum = _mm256_add_epi32(_mm256_loadu_si256(target), _mm256_srai_epi32::<2>(wide));
-                _mm256_storeu_si256(target, sum);
+        for (sums, wide) in sums.chunks_exact_mut(8).zip(wide) {
+            add(sums, _mm256_srai_epi32::<2>(wide));
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tile<const T: usize>(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+    let mask = _mm256_set1_epi8(3);
+    for (panel, sums) in sums.chunks_exact_mut(T).enumerate() {
+        let codes = panels.t2(panel);
+        for half in 0..2 {
+            let mut wide = [_mm256_setzero_si256(); T];
+            let chunks = codes.chunks(BLOCKS * BLOCK_BYTES).zip(q.chunks(BLOCKS * BLOCK_COLUMNS * T));
+            for (codes, q) in chunks {
+                let mut narrow = [_mm256_setzero_si256(); T];
+                for (block, q) in codes.chunks_exact(BLOCK_BYTES).zip(q.chunks_exact(BLOCK_COLUMNS * T)) {
+                    let mut fields = load(&block[half * BLOCK_BYTES / 2..]);
+                    for q in q.chunks_exact(4 * T) {
+                        let codes = _mm256_and_si256(fields, mask);
+                        fields = _mm256_srli_epi16::<2>(fields);
+                        for (t, narrow) in narrow.iter_mut().enumerate() {
+                            let products = _mm256_maddubs_epi16(codes, splat(&q[4 * t..]));
+                            *narrow = _mm256_add_epi16(*narrow, products);
+                        }
+                    }
+                }
+                for (wide, narrow) in wide.iter_mut().zip(narrow) {
+                    *wide = _mm256_add_epi32(*wide, _mm256_madd_epi16(narrow, _mm256_set1_epi16(1)));
+                }
+            }
+            for (sums, wide) in sums.iter_mut().zip(wide) {
+                add(&mut sums[8 * half..][..8], wide);
             }
         }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8]) -> __m256i {
+    debug_assert!(bytes.len() >= 32);
+    // SAFETY: callers pass half a block or more.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Four activations in every lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn splat(q: &[i8]) -> __m256i {
+    debug_assert!(q.len() >= 4);
+    // SAFETY: callers pass four or more.
+    _mm256_set1_epi32(unsafe { q.as_ptr().cast::<i32>().read_unaligned() })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add(sums: &mut [i32], terms: __m256i) {
+    debug_assert!(sums.len() == 8);
+    // SAFETY: callers pass eight sums.
+    unsafe {
+        let sum = _mm256_add_epi32(_mm256_loadu_si256(sums.as_ptr().cast()), terms);
+        _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
     }
 }

@@ -1,0 +1,187 @@
+//! C and C++ programs against the built library: the examples, the quick start, and bad input.
+//!
+//! Each is compiled with all warnings as errors, once against the static and once against the shared library, and run.
+
+use core::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+extern crate core_crate as hbitlinear;
+use hbitlinear::{Backend, BackendId, Status};
+
+#[allow(dead_code, reason = "its main")]
+#[path = "../../examples/quickstart.rs"]
+mod quickstart;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const FFI: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The built library.
+struct Library {
+    shared: PathBuf,
+    archive: PathBuf,
+}
+
+/// `cargo test` does not build a library without an rlib, so it is asked for, and cargo says where it is.
+fn library() -> Outcome<&'static Library> {
+    static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
+    Ok(LIBRARY.get_or_init(|| build().map_err(|error| error.to_string())).as_ref().map_err(String::as_str)?)
+}
+
+fn build() -> Outcome<Library> {
+    let manifest = Path::new(FFI).join("Cargo.toml");
+    // In the profile that this test was built in, so that the dependencies are at hand.
+    let profile = if env!("HBL_PROFILE") == "release" { "bench" } else { "test" };
+    let output = Command::new(env!("CARGO"))
+        .current_dir(FFI)
+        .args(["build", "--package", "hbitlinear-ffi", "--lib", "--profile", profile])
+        .args(["--message-format", "json-render-diagnostics"])
+        .output()?;
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the library does not build:\n{log}");
+    let messages = String::from_utf8(output.stdout)?;
+    let files: Vec<PathBuf> = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest))
+        .filter_map(|message| message["filenames"].as_array().cloned())
+        .flat_map(|names| names.into_iter().filter_map(|name| name.as_str().map(PathBuf::from)))
+        .collect();
+    let with = |extension| {
+        let found = files.iter().find(|path| path.extension().is_some_and(|found| found == extension));
+        found.cloned().ok_or_else(|| format!("cargo names no .{extension} but {files:?}"))
+    };
+    Ok(Library { shared: with("so")?, archive: with("a")? })
+}
+
+/// How a program finds the library.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Link {
+    Static,
+    Shared,
+}
+
+/// Compiles a source under `ffi/`, runs it, and returns what it prints.
+fn run(source: &str, link: Link) -> Outcome<String> {
+    let library = library()?;
+    let source = Path::new(FFI).join(source);
+    let cpp = source.extension().is_some_and(|extension| extension == "cpp");
+    let name = source.file_name().ok_or("no file name")?.to_string_lossy().replace('.', "_");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}_{link:?}"));
+    fs::create_dir_all(&directory)?;
+    let program = directory.join("program");
+
+    let compiler = cc::Build::new()
+        .cpp(cpp)
+        .target(env!("HBL_TARGET"))
+        .host(env!("HBL_HOST"))
+        .opt_level(1)
+        .cargo_metadata(false)
+        .try_get_compiler()?;
+    let mut compile = compiler.to_command();
+    compile
+        .arg(if cpp { "-std=c++17" } else { "-std=c11" })
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-I"])
+        .arg(Path::new(FFI).join("../include"))
+        .arg("-o")
+        .arg(&program)
+        .arg(&source);
+    match link {
+        Link::Static => compile.arg(&library.archive).args(["-lpthread", "-ldl", "-lm"]),
+        Link::Shared => {
+            // The loader looks for the SONAME, as it would after an installation.
+            let installed = directory.join("libhbitlinear.so.1");
+            fs::copy(&library.shared, &installed)?;
+            compile.arg(installed)
+        }
+    };
+    succeed(&mut compile)?;
+    succeed(Command::new(&program).env("LD_LIBRARY_PATH", &directory))
+}
+
+fn succeed(command: &mut Command) -> Outcome<String> {
+    let output = command.output()?;
+    let (out, log) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{log}", output.status);
+    Ok(out)
+}
+
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn rust_c_and_cpp_print_the_same_digits() -> Outcome {
+    let mut printed = Vec::new();
+    quickstart::run(&mut printed)?;
+    let rust = String::from_utf8(printed)?;
+    assert_eq!(rust.lines().count(), 2 + 4 * 32, "{rust}");
+    println!("{}", rust.lines().next().unwrap_or_default());
+    for (source, link) in
+        [("examples/h_bitlinear.c", Link::Shared), ("examples/h_bitlinear.cpp", Link::Static)]
+    {
+        let other = run(source, link)?;
+        for (number, (expected, found)) in rust.lines().zip(other.lines()).enumerate() {
+            assert_eq!(expected, found, "line {} of {source}", number + 1);
+        }
+        assert_eq!(rust.len(), other.len(), "{source}");
+    }
+    Ok(())
+}
+
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn the_quick_start_prints_what_it_should() -> Outcome {
+    for link in [Link::Static, Link::Shared] {
+        let printed = run("examples/quickstart.c", link)?;
+        let y: Vec<f64> = printed.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        assert_eq!(y.len(), 3, "{printed}");
+        assert!(y[0] > 0.0, "{printed}");
+    }
+    Ok(())
+}
+
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn bad_input_is_refused_and_changes_nothing() -> Outcome {
+    let printed = run("tests/errors.c", Link::Static)?;
+    println!("{printed}");
+    let seen: Vec<i32> = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("status ")?.split_once(':')?.0.parse().ok())
+        .collect();
+    // A machine with every backend cannot be asked for one it lacks; nothing at all produces the internal defect.
+    let impossible = |status: &Status| match status {
+        Status::Ok | Status::Internal => true,
+        Status::BackendUnavailable => Backend::available().count() == BackendId::ALL.len(),
+        _ => false,
+    };
+    let all = (0..).map_while(Status::from_number);
+    let expected: Vec<i32> = all.filter(|status| !impossible(status)).map(|status| status as i32).collect();
+    assert_eq!(seen, expected, "a status that the program never met");
+    Ok(())
+}
+
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn the_shared_library_exports_the_header_and_nothing_else() -> Outcome {
+    let listed = succeed(Command::new("nm").args(["-D", "--defined-only"]).arg(&library()?.shared))?;
+    let mut exported: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    let header = fs::read_to_string(Path::new(FFI).join("../include/hbitlinear.h"))?;
+    let code = header.lines().filter(|line| !line.trim_start().starts_with(['*', '/']));
+    let mut declared: Vec<&str> = code
+        .clone()
+        .filter_map(|line| line.split_once('('))
+        .filter_map(|(before, _)| before.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("hbl_"))
+        .collect();
+    exported.sort_unstable();
+    declared.sort_unstable();
+    assert_eq!(exported, declared);
+
+    let dynamic = succeed(Command::new("readelf").arg("-d").arg(&library()?.shared))?;
+    let version = code.filter_map(|line| line.strip_prefix("#define HBL_ABI_VERSION ")).next();
+    let soname = format!("[libhbitlinear.so.{}]", version.ok_or("the header has no ABI version")?);
+    assert!(dynamic.contains(&soname), "the SONAME is not {soname}");
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! AVX-512 with VNNI on top of [`avx512`]: `vpdpbusd` on 16 rows.
+
+use core::arch::x86_64::*;
+
+use crate::arch::kernels::{Kernels, Panels, Product};
+use crate::arch::x86_64::dot::{Dot, one_token, one_token_t5, several_tokens, several_tokens_t5};
+use crate::arch::x86_64::{avx512, detect};
+use crate::layout::PANEL_ROWS;
+
+pub(crate) const KERNELS: Kernels =
+    Kernels { product: Product { token_tile: 12, t2, t5, ..avx512::KERNELS.product }, ..avx512::KERNELS };
+
+pub(crate) fn detect() -> bool {
+    detect::avx512_vnni()
+}
+
+// SAFETY: every function is one or two AVX-512 instructions on its arguments.
+unsafe impl Dot for __m512i {
+    const ROWS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(value: i32) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: the caller has AVX-512 and a vector there.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> Self {
+        // SAFETY: the caller has AVX-512 and a vector there.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(self, to: *mut i32) {
+        // SAFETY: the caller has AVX-512 and room for a vector there.
+        unsafe { _mm512_storeu_si512(to.cast(), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_and_si512(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_add_epi32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn next_field(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srli_epi32::<2>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn next_nibble(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srli_epi32::<4>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn field_at(self, bit: u32) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn triple(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_add_epi8(_mm512_add_epi8(self, self), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn front_trit(self) -> Self {
+        // SAFETY: the caller has AVX-512 BW.
+        unsafe {
+            // ⌊3x / 4⌋ = x − ⌈⌈x / 2⌉ / 2⌉, and its upper two bits are the digit.
+            let zero = _mm512_setzero_si512();
+            let quarter = _mm512_avg_epu8(_mm512_avg_epu8(self, zero), zero);
+            _mm512_srli_epi32::<6>(_mm512_sub_epi8(self, quarter))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn times_256(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_slli_epi32::<8>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn over_256(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srai_epi32::<8>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_sub_epi32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn quarter(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srai_epi32::<2>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, codes: Self, q: Self) -> Self {
+        // SAFETY: the caller has VNNI.
+        unsafe { _mm512_dpbusd_epi32(self, codes, q) }
+    }
+}
+
+/// Instantiates the kernels of a layout for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
+/// accumulators of the 32 registers.
+macro_rules! kernel {
+    ($name:ident = $several:ident, $one:ident) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn $name(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+            fn tile<const R: usize, const T: usize>(p: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+                // SAFETY: this function has the features; the driver gives as many values as there are columns.
+                unsafe { $several::<__m512i, R, T>(p, q, sums) }
+            }
+            match tokens {
+                // SAFETY: as above.
+                1 => unsafe { $one::<__m512i, 8>(panels, q, sums) },
+                2 => tile::<4, 2>(panels, q, sums),
+                3 => tile::<4, 3>(panels, q, sums),
+                4 => tile::<4, 4>(panels, q, sums),
+                5 => tile::<4, 5>(panels, q, sums),
+                6 => tile::<4, 6>(panels, q, sums),
+                7 => tile::<2, 7>(panels, q, sums),
+                8 => tile::<2, 8>(panels, q, sums),
+                9 => tile::<2, 9>(panels, q, sums),
+                10 => tile::<2, 10>(panels, q, sums),
+                11 => tile::<2, 11>(panels, q, sums),
+                _ => tile::<2, 12>(panels, q, sums),
+            }
+        }
+    };
+}
+
+kernel!(t2 = several_tokens, one_token);
+kernel!(t5 = several_tokens_t5, one_token_t5);

@@ -1,0 +1,325 @@
+//! From checked arguments to calls of the backend's kernels, and from their sums to the caller's numbers.
+//!
+//! Tokens are cut into **tiles**, as many as the backend's kernel multiplies at once. The activations of some
+//! tiles are **staged**: widened to int8 and interleaved in the order the kernel reads them, once for all outputs.
+//! Then the weights are walked in groups of [`PANELS`] panels; each group is multiplied with each staged tile while
+//! its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles, and a single token
+//! reads all panels of a group side by side: one core reads several streams faster than one.
+//!
+//! The kernels see whole blocks and whole panels; shapes, tails, ranges and scales end here.
+
+use core::ops::Range;
+
+use crate::arch::Backend;
+use crate::arch::kernels::{Kernels, MAX_RUN_COLUMNS, Panels};
+use crate::error::{Result, check_len, check_range};
+use crate::layout::PANEL_ROWS;
+use crate::output::OutputMut;
+use crate::quantize::{Activations, Bits};
+use crate::weights::{Layout, Weights};
+use crate::workspace::{Size, Workspace};
+
+/// Panels that are multiplied with a tile in one call.
+const PANELS: usize = 8;
+
+/// Bytes of staged activations: a part of every second-level cache.
+const STAGED_BYTES: usize = 1 << 18;
+const _: () = assert!(MAX_RUN_COLUMNS <= STAGED_BYTES);
+
+/// Most tiles that are staged together.
+const MAX_TILES: usize = 4;
+
+/// Most tokens of a tile, whatever the backend's kernel takes.
+const MAX_TOKENS: usize = 32;
+
+/// Values that are widened at a time, in first-level cache; a multiple of every scale group.
+const PIECE_COLUMNS: usize = 1024;
+
+/// The shortest scale group.
+const MIN_GROUP: usize = 64;
+
+/// Sums of scale groups of everything that is staged: each row may end with a short group, and one more is read.
+const GROUP_SUMS: usize = STAGED_BYTES / MIN_GROUP + (MAX_TILES + 1) * MAX_TOKENS;
+
+pub(super) fn size() -> Result<Size> {
+    Size::EMPTY
+        .and::<i8>(STAGED_BYTES)?
+        .and::<i8>(PIECE_COLUMNS)?
+        .and::<i32>(GROUP_SUMS)?
+        .and::<[i32; PANEL_ROWS]>(PANELS * MAX_TOKENS)?
+        .and::<[f32; PANEL_ROWS]>(PANELS * MAX_TOKENS)
+}
+
+/// The finished sums of one panel for one token.
+pub(super) enum Sums<'a> {
+    /// Integer sums over all columns.
+    Integer { panel: usize, sums: &'a [i32; PANEL_ROWS] },
+    /// `Σ_g α · sum_g`.
+    Scaled(&'a [f32; PANEL_ROWS]),
+}
+
+/// The part of a panel's 16 rows that the caller asked for.
+pub(super) struct PanelRows {
+    /// First of them, as an output index.
+    pub(super) output: usize,
+    /// Where they are within the panel.
+    pub(super) within: Range<usize>,
+}
+
+/// Checked arguments of one product.
+pub(super) struct Driver<'a> {
+    kernels: &'static Kernels,
+    weights: &'a Weights<'a>,
+    x: &'a Activations<'a>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    by_group: bool,
+}
+
+/// Where a tile is staged.
+#[derive(Clone, Copy)]
+struct Slot {
+    values: usize,
+    group_sums: usize,
+}
+
+/// Room in the workspace.
+struct Room<'a> {
+    staged: &'a mut [i8],
+    piece: &'a mut [i8],
+    group_sums: &'a mut [i32],
+    sums: &'a mut [[i32; PANEL_ROWS]],
+    scaled: &'a mut [[f32; PANEL_ROWS]],
+}
+
+impl<'a> Driver<'a> {
+    pub(super) fn new<T: Copy>(
+        backend: Backend,
+        weights: &'a Weights<'a>,
+        x: &'a Activations<'a>,
+        tokens: Range<usize>,
+        outputs: Range<usize>,
+        y: &OutputMut<'_, T>,
+        by_group: bool,
+    ) -> Result<Driver<'a>> {
+        check_len("features of the activations", weights.columns(), x.features())?;
+        check_range("tokens", &tokens, x.tokens())?;
+        check_range("outputs", &outputs, weights.rows())?;
+        check_len("tokens of y", tokens.len(), y.tokens())?;
+        check_len("outputs of y", outputs.len(), y.outputs())?;
+        Ok(Driver { kernels: backend.kernels(), weights, x, tokens, outputs, by_group })
+    }
+
+    /// Calls `emit` once for each token and panel of the ranges.
+    pub(super) fn run(
+        &self,
+        workspace: &mut [u8],
+        mut emit: impl FnMut(usize, PanelRows, Sums<'_>),
+    ) -> Result<()> {
+        let mut workspace = Workspace::new(workspace, size()?)?;
+        if self.outputs.is_empty() || self.tokens.is_empty() {
+            return Ok(());
+        }
+        let mut room = Room {
+            staged: workspace.take(STAGED_BYTES),
+            piece: workspace.take(PIECE_COLUMNS),
+            group_sums: workspace.take(GROUP_SUMS),
+            sums: workspace.take(PANELS * MAX_TOKENS),
+            scaled: workspace.take(PANELS * MAX_TOKENS),
+        };
+        let columns = self.weights.columns();
+        let width = columns.next_multiple_of(self.weights.spec().layout().column_multiple());
+        let tile = self.tile_tokens(width);
+        let tiles = (STAGED_BYTES / (tile * width)).clamp(1, MAX_TILES);
+        let groups = width.div_ceil(MIN_GROUP);
+        let slot = |index| Slot { values: index * tile * width, group_sums: index * tile * groups };
+        let panels = self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS);
+
+        for first in self.tokens.clone().step_by(tile * tiles) {
+            let block = first..self.tokens.end.min(first + tile * tiles);
+            let tiles = || block.clone().step_by(tile).map(|first| first..block.end.min(first + tile));
+            let whole = width <= MAX_RUN_COLUMNS;
+            if whole {
+                for (index, tokens) in tiles().enumerate() {
+                    self.stage(&mut room, slot(index), tokens, 0..columns);
+                }
+            }
+            for start in panels.clone().step_by(PANELS) {
+                let panels = start..panels.end.min(start + PANELS);
+                for (index, tokens) in tiles().enumerate() {
+                    let mut group = 0;
+                    for run in runs(columns, MAX_RUN_COLUMNS) {
+                        if !whole {
+                            self.stage(&mut room, slot(0), tokens.clone(), run.clone());
+                        }
+                        let slot = if whole { slot(index) } else { slot(0) };
+                        if self.by_group {
+                            self.add_groups(&mut room, slot, tokens.len(), run, &panels, &mut group);
+                        } else {
+                            self.add_all(&mut room, slot, &tokens, run, &panels);
+                        }
+                    }
+                    for (slot, panel) in panels.clone().enumerate() {
+                        for (t, token) in tokens.clone().enumerate() {
+                            let at = slot * tokens.len() + t;
+                            let sums = if self.by_group {
+                                Sums::Scaled(&room.scaled[at])
+                            } else {
+                                Sums::Integer { panel, sums: &room.sums[at] }
+                            };
+                            emit(token, self.rows_of(panel), sums);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tokens of a tile: as even as the kernel's tile and the staging room allow.
+    fn tile_tokens(&self, width: usize) -> usize {
+        let most =
+            self.kernels.product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
+        let tokens = self.tokens.len();
+        tokens.div_ceil(tokens.div_ceil(most))
+    }
+
+    fn rows_of(&self, panel: usize) -> PanelRows {
+        let start = self.outputs.start.max(panel * PANEL_ROWS);
+        let end = self.outputs.end.min((panel + 1) * PANEL_ROWS);
+        PanelRows { output: start, within: start - panel * PANEL_ROWS..end - panel * PANEL_ROWS }
+    }
+
+    /// Integer sums of the run into `room.sums`.
+    fn add_all(
+        &self,
+        room: &mut Room<'_>,
+        slot: Slot,
+        tokens: &Range<usize>,
+        run: Range<usize>,
+        panels: &Range<usize>,
+    ) {
+        let sums = &mut room.sums[..panels.len() * tokens.len()];
+        if run.start == 0 {
+            // Codes are w + 1, so Σ w·q starts from −Σ q.
+            for sums in sums.chunks_exact_mut(tokens.len()) {
+                for (sums, token) in sums.iter_mut().zip(tokens.clone()) {
+                    *sums = [self.x.sums()[token].wrapping_neg(); PANEL_ROWS];
+                }
+            }
+        }
+        self.multiply(&run, panels, &room.staged[slot.values..], tokens.len(), sums);
+    }
+
+    /// `α · sum` of every group of the run added to `room.scaled`, ascending; `group` counts over the runs.
+    fn add_groups(
+        &self,
+        room: &mut Room<'_>,
+        slot: Slot,
+        tokens: usize,
+        run: Range<usize>,
+        panels: &Range<usize>,
+        group: &mut usize,
+    ) {
+        let length = self.weights.spec().group_columns();
+        let sums = &mut room.sums[..panels.len() * tokens];
+        let scaled = &mut room.scaled[..panels.len() * tokens];
+        let group_sums = &room.group_sums[slot.group_sums..];
+        if *group == 0 {
+            // −0 is what adding changes nothing of, the sign of a zero included.
+            scaled.fill([-0.0; PANEL_ROWS]);
+        }
+        for sums in sums.chunks_exact_mut(tokens) {
+            for (sums, sum) in sums.iter_mut().zip(group_sums) {
+                *sums = [-sum; PANEL_ROWS];
+            }
+        }
+        for (index, columns) in runs(run.len(), length).enumerate() {
+            let staged = &room.staged[slot.values + columns.start * tokens..];
+            let columns = run.start + columns.start..run.start + columns.end;
+            self.multiply(&columns, panels, staged, tokens, sums);
+            // After the last group this is some number that nothing reads.
+            let next = &group_sums[(index + 1) * tokens..][..tokens];
+            let (scales, stride) = self.weights.group_scales(panels.start, *group);
+            // SAFETY: the `Backend` behind `kernels` proves the CPU's features.
+            unsafe { (self.kernels.product.fold_group)(scales, stride, next, sums, scaled) };
+            *group += 1;
+        }
+    }
+
+    /// Adds the columns' products to the sums of each panel and token.
+    fn multiply(
+        &self,
+        columns: &Range<usize>,
+        panels: &Range<usize>,
+        staged: &[i8],
+        tokens: usize,
+        sums: &mut [[i32; PANEL_ROWS]],
+    ) {
+        let layout = self.weights.spec().layout();
+        let (codes, stride) = self.weights.panels(panels.start);
+        let panels = Panels::new(codes, stride, panels.len(), columns.clone());
+        let staged = &staged[..columns.len().next_multiple_of(layout.column_multiple()) * tokens];
+        let product = &self.kernels.product;
+        // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
+        // lengths, and the tile is within the kernel's.
+        unsafe {
+            match layout {
+                Layout::T2 => (product.t2)(panels, staged, tokens, sums),
+                Layout::T5 => (product.t5)(panels, staged, tokens, sums),
+            }
+        }
+    }
+
+    /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,
+    /// and the sums of their scale groups.
+    fn stage(&self, room: &mut Room<'_>, slot: Slot, tokens: Range<usize>, run: Range<usize>) {
+        let multiple = self.weights.spec().layout().column_multiple();
+        let width = run.len().next_multiple_of(multiple);
+        let count = tokens.len();
+        let staged = &mut room.staged[slot.values..][..width * count];
+        let group = self.weights.spec().group_columns();
+        for (t, token) in tokens.enumerate() {
+            let row = self.x.row(token);
+            for piece in runs(run.len(), PIECE_COLUMNS) {
+                let width = piece.len().next_multiple_of(multiple);
+                let values = &mut room.piece[..width];
+                self.widen(row, run.start + piece.start..run.start + piece.end, values);
+                let target = staged[piece.start * count..].chunks_exact_mut(4).skip(t).step_by(count);
+                for (target, values) in target.zip(values.chunks_exact(4)) {
+                    target.copy_from_slice(values);
+                }
+                if self.by_group {
+                    for (index, values) in values.chunks(group).enumerate() {
+                        let index = (piece.start / group + index) * count + t;
+                        room.group_sums[slot.group_sums + index] = values.iter().map(|&q| i32::from(q)).sum();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Some columns of a row as int8, then zeros.
+    fn widen(&self, row: &[u8], columns: Range<usize>, values: &mut [i8]) {
+        let len = columns.len();
+        match self.x.bits() {
+            Bits::Eight => {
+                for (q, &byte) in values.iter_mut().zip(&row[columns]) {
+                    *q = byte as i8;
+                }
+            }
+            Bits::Four => {
+                let bytes = &row[columns.start / 2..columns.end.div_ceil(2)];
+                // SAFETY: the `Backend` behind `kernels` proves the CPU's features; two values a byte, and there is
+                // room for them, as the columns start at an even one and the room is even.
+                unsafe { (self.kernels.widen_i4)(bytes, &mut values[..2 * bytes.len()]) };
+            }
+        }
+        values[len..].fill(0);
+    }
+}
+
+/// `0..total` in pieces of `length`, the last one shorter.
+fn runs(total: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..total).step_by(length).map(move |start| start..total.min(start + length))
+}

@@ -1,0 +1,110 @@
+//! Stage 3: ternary × int8 and ternary × int4, exact in i32, dequantised in one defined expression.
+//!
+//! `Y[t, n] = s_t · Σ_g α_{n,g} · Σ_{k in g} w[n, k] · q[t, k]`: the sums over k are integers; with more than one
+//! group, the products `α · sum` (i32 rounded to f32 first) are added in ascending g, without fused multiply-add;
+//! `s_t` comes last. With one group that is `y = (sum · α) · s`.
+//!
+//! Every backend gives the same bits, and cutting tokens or outputs anywhere changes none.
+
+mod driver;
+
+use core::ops::Range;
+
+use driver::{Driver, Sums};
+
+use crate::arch::Backend;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::layout::PANEL_ROWS;
+use crate::output::OutputMut;
+use crate::quantize::Activations;
+use crate::weights::{Scaling, Weights};
+
+/// Bytes of workspace that any product needs, on every backend.
+///
+/// ```
+/// assert!(hbitlinear::gemm::workspace_len() < 512 * 1024);
+/// ```
+#[must_use]
+pub fn workspace_len() -> usize {
+    // The sizes are small constants, so the fallback is never taken.
+    driver::size().map_or(usize::MAX, crate::workspace::Size::bytes)
+}
+
+/// `Y = X Wᵀ`, dequantised, for the tokens and outputs of the ranges: `y` is `[tokens.len(), outputs.len()]`.
+///
+/// # Errors
+/// [`Error::Length`] if the activations' K is not the weights' or `y` has another shape than the ranges;
+/// [`Error::Range`]; [`Error::Workspace`] below [`workspace_len`] bytes. Then `y` is untouched.
+///
+/// ```
+/// use hbitlinear::{Backend, OutputMut, gemm, quantize::*, weights::*};
+/// let spec = WeightSpec::new(2, 2, Layout::T2, Scaling::Tensor)?;
+/// let mut blob = vec![0; spec.packed_len()];
+/// spec.pack(&[1, 1, 1, -1], &[0.5], &mut blob)?;
+/// let weights = Weights::open(&blob)?;
+/// let x = Activations::new(Bits::Eight, 2, &[3, 4], &[2.0], &[7])?;
+/// let (mut y, mut workspace) = ([0.0; 2], vec![0; gemm::workspace_len()]);
+/// gemm::product(
+///     Backend::best(), &weights, &x, 0..1, 0..2, &mut OutputMut::new(&mut y, 1, 2, 2)?, &mut workspace,
+/// )?;
+/// assert_eq!(y, [7.0, -1.0]);
+/// # Ok::<(), hbitlinear::Error>(())
+/// ```
+pub fn product(
+    backend: Backend,
+    weights: &Weights<'_>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    y: &mut OutputMut<'_, f32>,
+    workspace: &mut [u8],
+) -> Result<()> {
+    let (first_token, first_output) = (tokens.start, outputs.start);
+    let by_group = matches!(weights.spec().scaling(), Scaling::Group(_));
+    let driver = Driver::new(backend, weights, x, tokens, outputs, y, by_group)?;
+    driver.run(workspace, |token, rows, sums| {
+        let mut values = [0.0; PANEL_ROWS];
+        let scale = x.scales()[token];
+        match sums {
+            Sums::Integer { panel, sums } => {
+                let alpha = weights.panel_scales(panel);
+                for ((value, &sum), alpha) in values.iter_mut().zip(sums).zip(alpha) {
+                    *value = sum as f32 * alpha * scale;
+                }
+            }
+            Sums::Scaled(sums) => {
+                for (value, sum) in values.iter_mut().zip(sums) {
+                    *value = sum * scale;
+                }
+            }
+        }
+        y.write(token - first_token, rows.output - first_output, &values[rows.within]);
+    })
+}
+
+/// `Σ_k w[n, k] · q[t, k]` as i32, without any scale: `y` is `[tokens.len(), outputs.len()]`.
+///
+/// # Errors
+/// As [`product`].
+pub fn product_i32(
+    backend: Backend,
+    weights: &Weights<'_>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    y: &mut OutputMut<'_, i32>,
+    workspace: &mut [u8],
+) -> Result<()> {
+    let (first_token, first_output) = (tokens.start, outputs.start);
+    let driver = Driver::new(backend, weights, x, tokens, outputs, y, false)?;
+    driver.run(workspace, |token, rows, sums| {
+        if let Sums::Integer { sums, .. } = sums {
+            y.write(token - first_token, rows.output - first_output, &sums[rows.within]);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
