@@ -132,13 +132,18 @@ pub(super) const fn words_per_row(order: usize) -> usize {
 }
 
 /// A sign matrix in one orientation: what a kernel multiplies by.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SignRows<'a> {
     order: usize,
     bits: &'a [u32],
 }
 
-impl SignRows<'_> {
+impl<'a> SignRows<'a> {
+    /// From the packed bits of all rows.
+    pub(super) const fn from_parts(order: usize, bits: &'a [u32]) -> Self {
+        SignRows { order, bits }
+    }
+
     /// The order `m`.
     #[inline(always)]
     pub(crate) fn order(&self) -> usize {

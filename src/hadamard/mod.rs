@@ -10,6 +10,8 @@
 //! to f32) at the very end.
 
 mod families;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod known;
 mod matrix;
 pub(crate) mod portable;
 mod recipes;

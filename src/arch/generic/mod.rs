@@ -7,6 +7,7 @@
 //! **Safety contract of this module:** the CPU has the features of `V`; pointers cover what the function says.
 
 pub(crate) mod butterflies;
+pub(crate) mod known_signs;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 pub(crate) mod signs;
@@ -93,3 +94,31 @@ macro_rules! instantiate {
     )+};
 }
 pub(crate) use instantiate;
+
+/// `sign_columns`: one copy of the straight-line kernel for each known matrix, the table kernel for the others.
+macro_rules! instantiate_signs {
+    ($vector:ty, $features:literal) => {
+        #[target_feature(enable = $features)]
+        fn sign_columns(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
+            struct Columns<'a>(&'a mut [f32], usize, f32);
+
+            impl crate::hadamard::known::Visitor for Columns<'_> {
+                fn visit<K: crate::hadamard::known::Known>(&mut self) {
+                    #[target_feature(enable = $features)]
+                    fn columns<K: crate::hadamard::known::Known>(x: &mut [f32], stride: usize, scale: f32) {
+                        // SAFETY: as below.
+                        unsafe { crate::arch::generic::known_signs::columns::<$vector, K>(x, stride, scale) }
+                    }
+                    // SAFETY: only this kernel makes a `Columns`, and it has the features.
+                    unsafe { columns::<K>(self.0, self.1, self.2) }
+                }
+            }
+
+            if !crate::hadamard::known::visit(matrix, &mut Columns(x, stride, scale)) {
+                // SAFETY: this function has the features; its callers keep the kernel's contract on the lengths.
+                unsafe { crate::arch::generic::signs::sign_columns::<$vector>(x, stride, matrix, scale) }
+            }
+        }
+    };
+}
+pub(crate) use instantiate_signs;
