@@ -16,9 +16,7 @@
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
 use crate::arch::kernels::{MAX_RUN_COLUMNS, Panels};
-use crate::layout::{
-    BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_BLOCK_COLUMNS, T5_GROUP_BYTES, T5_QUARTER_BYTES,
-};
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_GROUP_BYTES, T5_QUARTER_BYTES};
 
 /// A vector of i32 lanes, which hold the four code bytes of a row or its sum.
 ///
