@@ -1,6 +1,7 @@
 //! RMSNorm, the `Norm` of eq. 7.
 
 use crate::arch::Backend;
+use crate::arch::kernels::Source;
 use crate::error::{Error, Result, check_epsilon, check_len, check_nonzero, checked_size};
 
 /// RMSNorm of rows: `y = x / √(mean(x²) + ε) · weight`.
@@ -45,9 +46,16 @@ impl<'a> RmsNorm<'a> {
         let tokens = x.len() / features;
         check_len("x", checked_size(tokens, features, "tokens * features")?, x.len())?;
         check_len("y", x.len(), y.len())?;
-        check_finite(backend, "x", features, x)?;
+        // One row finds out by its sum; several are tried before any is written.
+        if tokens > 1 {
+            check_finite(backend, "x", features, x)?;
+        }
         for (x, y) in x.chunks_exact(features).zip(y.chunks_exact_mut(features)) {
-            self.row(backend, x, y);
+            let source = self.source(backend, x, y).ok_or(Error::NonFinite { argument: "x", row: 0 })?;
+            // SAFETY: `backend` proves the CPU's features; the lengths were checked.
+            source.write(y, |x, factor, weight, y| unsafe {
+                (backend.kernels().scale_row)(x, factor, weight, y);
+            });
         }
         Ok(())
     }
@@ -71,20 +79,21 @@ impl<'a> RmsNorm<'a> {
         }
     }
 
-    /// One checked row.
-    pub(crate) fn row(&self, backend: Backend, x: &[f32], y: &mut [f32]) {
-        let kernels = backend.kernels();
-        // SAFETY: `backend` proves the CPU's features; the callers checked that the lengths agree.
-        unsafe {
-            let mean = (kernels.sum_square)(x) / x.len() as f64;
-            let root = num_traits::Float::sqrt(mean + f64::from(self.epsilon));
-            let factor = (1.0 / root) as f32;
-            if factor.is_finite() {
-                (kernels.scale_row)(x, factor, self.weight, y);
-            } else {
-                self.tiny_row(root, x, y);
-            }
+    /// The normalised row, for the first pass over it to apply; `None` if an element is not finite. Writes `y` only
+    /// in the odd case of [`RmsNorm::tiny_row`], and then that is the source.
+    pub(crate) fn source<'b>(&'b self, backend: Backend, x: &'b [f32], y: &mut [f32]) -> Option<Source<'b>> {
+        // SAFETY: `backend` proves the CPU's features.
+        let mean = unsafe { (backend.kernels().sum_square)(x) } / x.len() as f64;
+        let root = num_traits::Float::sqrt(mean + f64::from(self.epsilon));
+        if !root.is_finite() {
+            return None;
         }
+        let factor = (1.0 / root) as f32;
+        if factor.is_finite() {
+            return Some(Source { values: Some(x), factor, weight: self.weight, signs: None });
+        }
+        self.tiny_row(root, x, y);
+        Some(Source::IN_PLACE)
     }
 }
 

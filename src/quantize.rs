@@ -298,9 +298,13 @@ impl Quantizer {
         self.check(out)?;
         let features = out.features;
         check_len("x", checked_size(out.tokens(), features, "tokens * features")?, x.len())?;
-        check_finite(backend, "x", features, x)?;
+        // One row finds out by its statistic; several are tried before any is written.
+        if out.tokens() > 1 {
+            check_finite(backend, "x", features, x)?;
+        }
         for (x, (values, scale, sum)) in x.chunks_exact(features).zip(out.rows()) {
-            (*scale, *sum) = self.row(backend, x, values);
+            let row = self.row(backend, x, values);
+            (*scale, *sum) = row.ok_or(Error::NonFinite { argument: "x", row: 0 })?;
         }
         Ok(())
     }
@@ -314,8 +318,8 @@ impl Quantizer {
         }
     }
 
-    /// One checked, finite row: writes its bytes, returns its scale and sum.
-    pub(crate) fn row(&self, backend: Backend, x: &[f32], values: &mut [u8]) -> (f32, i32) {
+    /// One row: writes its bytes, returns its scale and sum; `None`, and nothing written, if an element is not finite.
+    pub(crate) fn row(&self, backend: Backend, x: &[f32], values: &mut [u8]) -> Option<(f32, i32)> {
         let kernels = backend.kernels();
         // SAFETY: `backend` proves the CPU's features.
         let statistic = unsafe {
@@ -326,13 +330,17 @@ impl Quantizer {
                 }
             }
         };
+        // Bits beyond infinity's are a NaN or an infinity; a sum of finite f32 cannot overflow f64.
+        if !statistic.is_finite() {
+            return None;
+        }
         let scale = (statistic / self.rule.levels()) as f32;
         if statistic == 0.0 {
             values.fill(0);
-            return (scale, 0);
+            return Some((scale, 0));
         }
         let factor = self.rule.levels() / (statistic + f64::from(self.epsilon));
-        (scale, quantize_row(kernels, self.rule.bits(), x, factor, values))
+        Some((scale, quantize_row(kernels, self.rule.bits(), x, factor, values)))
     }
 }
 

@@ -31,10 +31,10 @@ pub(crate) struct Kernels {
     /// All slices have the same length.
     pub(crate) scale_row: unsafe fn(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]),
 
-    /// Natural-order butterflies of 2^`log2` points, in place, on each contiguous run of that many elements;
-    /// stages in ascending stride (1, 2, 4, …), then every element `· scale`.
-    /// `x.len()` is a multiple of 2^`log2`.
-    pub(crate) butterflies: unsafe fn(x: &mut [f32], log2: u32, scale: f32),
+    /// Takes `x` from the source; then natural-order butterflies of 2^`log2` points, in place, on each contiguous
+    /// run of that many elements; stages in ascending stride (1, 2, 4, …), then every element `· scale`.
+    /// `x.len()` is a multiple of 2^`log2`; the source's slices are as long as `x`.
+    pub(crate) butterflies: unsafe fn(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32),
 
     /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: replace every
     /// column `c` by `matrix · c`, in the canonical order of [`crate::hadamard::portable::sign_product`], then
@@ -133,5 +133,45 @@ impl<'a> Panels<'a> {
     /// The run's `T5` quarters.
     pub(crate) fn quarters(&self) -> Range<usize> {
         self.first / T5_QUARTER_COLUMNS..self.end.div_ceil(T5_QUARTER_COLUMNS)
+    }
+}
+
+/// What enters the first stage of a transform: `(values[i] · factor) · weight[i] · signs[i]`, so that the norm and the
+/// signs ride on a load that happens anyway.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// `None`: the row that will be transformed, in place.
+    pub(crate) values: Option<&'a [f32]>,
+    /// 1 leaves the values' bits as they are.
+    pub(crate) factor: f32,
+    /// `None`: all 1.
+    pub(crate) weight: Option<&'a [f32]>,
+    /// +1 or −1 each. `None`: all +1.
+    pub(crate) signs: Option<&'a [i8]>,
+}
+
+impl<'a> Source<'a> {
+    /// The row itself.
+    pub(crate) const IN_PLACE: Source<'static> =
+        Source { values: None, factor: 1.0, weight: None, signs: None };
+
+    /// Whether there is nothing to read or to change before the first stage.
+    #[inline(always)]
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.values.is_none() && self.signs.is_none()
+    }
+
+    /// Writes the source to `x` in a pass of its own. `factor` and `weight` need `values`.
+    pub(crate) fn write(
+        &self,
+        x: &mut [f32],
+        scale_row: impl FnOnce(&[f32], f32, Option<&[f32]>, &mut [f32]),
+    ) {
+        if let Some(values) = self.values {
+            scale_row(values, self.factor, self.weight, x);
+        }
+        for (x, _) in x.iter_mut().zip(self.signs.unwrap_or_default()).filter(|&(_, &sign)| sign < 0) {
+            *x = -*x;
+        }
     }
 }

@@ -13,7 +13,10 @@ pub(crate) const KERNELS: Kernels = Kernels {
     sum_magnitude: |x| lane_sum(x, |x| f64::from(x.abs())),
     sum_square: |x| lane_sum(x, |x| f64::from(x) * f64::from(x)),
     scale_row,
-    butterflies: portable::butterflies,
+    butterflies: |source, x, log2, scale| {
+        source.write(x, scale_row);
+        portable::butterflies(x, log2, scale);
+    },
     sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, 0, matrix, scale),
     quantize_i8,
     quantize_i4,

@@ -4,7 +4,7 @@ extern crate std;
 use std::vec::Vec;
 use std::{eprintln, vec};
 
-use super::kernels::Kernels;
+use super::kernels::{Kernels, Source};
 use super::{Backend, scalar};
 use crate::hadamard::{Direction, Family};
 
@@ -146,10 +146,40 @@ fn butterflies() {
                 for scale in [1.0, 0.3] {
                     // SAFETY: the backend is available; whole runs.
                     unsafe {
-                        (kernels.butterflies)(&mut x, log2, scale);
-                        (scalar::KERNELS.butterflies)(&mut plain, log2, scale);
+                        (kernels.butterflies)(Source::IN_PLACE, &mut x, log2, scale);
+                        (scalar::KERNELS.butterflies)(Source::IN_PLACE, &mut plain, log2, scale);
                     }
                     assert!(bits(&x) == bits(&plain), "2^{log2} x {runs} scale {scale}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn butterflies_from_a_source() {
+    on_every_backend(|kernels| {
+        for log2 in 0..=13 {
+            for runs in [1, 3, 7] {
+                let len = runs << log2;
+                let (values, gain) = (painted(len, 1), painted(len, 2));
+                let signs: Vec<i8> = painted(len, 3).iter().map(|x| if *x < 0.5 { -1 } else { 1 }).collect();
+                for choice in 0..8 {
+                    let take = |bit: u32| choice >> bit & 1 == 1;
+                    let source = Source {
+                        values: take(0).then_some(&values[..]),
+                        factor: if take(0) { 0.37 } else { 1.0 },
+                        weight: (take(0) && take(1)).then_some(&gain[..]),
+                        signs: take(2).then_some(&signs[..]),
+                    };
+                    let mut x = painted(len, 4);
+                    let mut plain = x.clone();
+                    // SAFETY: the backend is available; whole runs, one length.
+                    unsafe {
+                        (kernels.butterflies)(source, &mut x, log2, 0.3);
+                        (scalar::KERNELS.butterflies)(source, &mut plain, log2, 0.3);
+                    }
+                    assert!(bits(&x) == bits(&plain), "2^{log2} x {runs} source {choice}");
                 }
             }
         }

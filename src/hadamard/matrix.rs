@@ -151,6 +151,13 @@ impl SignRows<'_> {
         self.order.div_ceil(4)
     }
 
+    /// The packed sign bits of a row, lowest first; 0 (+1) beyond the order.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> &[u32] {
+        let words = words_per_row(self.order);
+        &self.bits[row * words..][..words]
+    }
+
     /// Sign bits of columns `4·group ..` of `row`, lowest first; 0 (+1) beyond the order.
     #[inline(always)]
     pub(crate) fn nibble(&self, row: usize, group: usize) -> usize {

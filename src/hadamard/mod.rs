@@ -20,6 +20,7 @@ pub use matrix::{MAX_ORDER, SignMatrix};
 use num_traits::Float;
 
 use crate::arch::Backend;
+use crate::arch::kernels::Source;
 use crate::error::{Error, Result, check_len, check_nonzero, checked_size};
 
 /// Most outer factors of one transform.
@@ -52,6 +53,8 @@ pub struct Transform<'a> {
     log2: u32,
     block: usize,
     row_len: usize,
+    /// 1/√block.
+    scale: f64,
     signs: Option<&'a [i8]>,
 }
 
@@ -75,7 +78,8 @@ impl<'a> Transform<'a> {
             *slot = Some(*factor);
         }
         let log2 = power_of_two.trailing_zeros();
-        Ok(Transform { factors: slots, log2, block, row_len: block, signs: None })
+        let scale = 1.0 / Float::sqrt(block as f64);
+        Ok(Transform { factors: slots, log2, block, row_len: block, scale, signs: None })
     }
 
     /// The Sylvester transform of `len` points, a power of two (eq. 3 and 4).
@@ -212,19 +216,26 @@ impl<'a> Transform<'a> {
     /// As [`Transform::forward`].
     pub fn apply_f64(&self, direction: Direction, x: &mut [f64]) -> Result<()> {
         self.check(x.len())?;
-        self.apply(
-            direction,
-            x,
-            portable::butterflies,
-            |x, stride, matrix, scale| portable::sign_columns(x, stride, 0, matrix, scale),
-            |scale| scale,
-        );
+        for row in x.chunks_exact_mut(self.row_len) {
+            self.apply(
+                direction,
+                row,
+                |row, scale| {
+                    if direction == Direction::Forward {
+                        self.flip_signs(row);
+                    }
+                    portable::butterflies(row, self.log2, scale);
+                },
+                |row, stride, matrix, scale| portable::sign_columns(row, stride, 0, matrix, scale),
+                |scale| scale,
+            );
+        }
         Ok(())
     }
 
     /// [`Error::TransformLength`] unless `len` is a whole number of rows.
     pub(crate) fn check(&self, len: usize) -> Result<()> {
-        if len.is_multiple_of(self.row_len) {
+        if len == self.row_len || len.is_multiple_of(self.row_len) {
             Ok(())
         } else {
             Err(Error::TransformLength { block: self.row_len, actual: len })
@@ -232,46 +243,56 @@ impl<'a> Transform<'a> {
     }
 
     /// The f32 transform of a checked slice of whole rows.
-    pub(crate) fn run(&self, backend: Backend, direction: Direction, x: &mut [f32]) {
+    fn run(&self, backend: Backend, direction: Direction, mut x: &mut [f32]) {
+        // Row by row, so that a row stays in cache for all of its passes; short rows together, to share the cost of
+        // the calls (but for signs, which the kernels take for one row).
+        const TOGETHER: usize = 4096;
+        let rows = if self.signs.is_none() && self.row_len < TOGETHER { TOGETHER / self.row_len } else { 1 };
+        while !x.is_empty() {
+            let (some, rest) = x.split_at_mut(x.len().min(rows * self.row_len));
+            self.row(backend, direction, Source::IN_PLACE, some);
+            x = rest;
+        }
+    }
+
+    /// The f32 transform of one row, which enters from the source (which need not set the transform's signs), or of
+    /// several rows in place if there are no signs.
+    pub(crate) fn row(&self, backend: Backend, direction: Direction, source: Source<'_>, row: &mut [f32]) {
         let kernels = backend.kernels();
+        let signs = if direction == Direction::Forward { self.signs } else { None };
         self.apply(
             direction,
-            x,
-            // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two.
-            |x, log2, scale| unsafe { (kernels.butterflies)(x, log2, scale) },
+            row,
+            // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two, and the source's
+            // slices are as long as a row.
+            |row, scale| unsafe { (kernels.butterflies)(Source { signs, ..source }, row, self.log2, scale) },
             // SAFETY: as above; a row is a multiple of the run that `apply` passes.
-            |x, stride, matrix, scale| unsafe { (kernels.sign_columns)(x, stride, matrix, scale) },
+            |row, stride, matrix, scale| unsafe { (kernels.sign_columns)(row, stride, matrix, scale) },
             |scale| scale as f32,
         );
     }
 
+    /// One row; `enter` does the signs of the forward direction and the butterflies.
+    #[inline]
     fn apply<T: Float>(
         &self,
         direction: Direction,
-        x: &mut [T],
-        butterflies: impl Fn(&mut [T], u32, T),
+        row: &mut [T],
+        enter: impl FnOnce(&mut [T], T),
         sign_columns: impl Fn(&mut [T], usize, SignRows<'_>, T),
         round: impl Fn(f64) -> T,
     ) {
-        let scale = round(1.0 / Float::sqrt(self.block as f64));
+        let scale = round(self.scale);
         let scale_after = |done: usize| if done == self.block { scale } else { T::one() };
-        // Row by row, so that a row stays in cache for all of its passes.
-        for row in x.chunks_exact_mut(self.row_len) {
-            if direction == Direction::Forward {
-                self.flip_signs(row);
-            }
-            let mut stride = 1 << self.log2;
-            if self.log2 > 0 {
-                butterflies(row, self.log2, scale_after(stride));
-            }
-            for factor in self.factors.iter().rev().flatten() {
-                let next = stride * factor.order();
-                sign_columns(row, stride, factor.oriented(direction), scale_after(next));
-                stride = next;
-            }
-            if direction == Direction::Transpose {
-                self.flip_signs(row);
-            }
+        let mut stride = 1 << self.log2;
+        enter(row, scale_after(stride));
+        for factor in self.factors.iter().rev().flatten() {
+            let next = stride * factor.order();
+            sign_columns(row, stride, factor.oriented(direction), scale_after(next));
+            stride = next;
+        }
+        if direction == Direction::Transpose {
+            self.flip_signs(row);
         }
     }
 

@@ -6,30 +6,128 @@
 //! through the outer caches once for the block and once for each later pass.
 
 use super::Vector;
+use crate::arch::kernels::Source;
 use crate::hadamard::portable;
 
 /// log2 of the floats that finish their stages while they are in L1: 16 KiB of its 32.
 const BLOCK: u32 = 12;
 
+/// log2 of a stride from which all rows of a column fall into one set of an 8-way L1: no more than 8 of them then.
+const ALIAS: u32 = 10;
+
+/// Stages of the first of as few passes as possible, at most `most` in each, spread evenly.
+#[inline(always)]
+fn first_share(stages: u32, most: u32) -> u32 {
+    let mut passes = 1;
+    while passes * most < stages {
+        passes += 1;
+    }
+    let mut share = most;
+    while (share - 1) * passes >= stages {
+        share -= 1;
+    }
+    share
+}
+
 /// See [`Kernels::butterflies`](crate::arch::kernels::Kernels::butterflies).
 #[inline(always)]
-pub(crate) unsafe fn butterflies<V: Vector>(x: &mut [f32], log2: u32, scale: f32) {
-    // SAFETY: the module's contract; `x` is whole runs of 2^log2.
+pub(crate) unsafe fn butterflies<V: Vector>(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32) {
+    // SAFETY: the module's contract; `x` is whole runs of 2^log2, the source is as long.
     unsafe {
         if log2 < V::LOG2 {
+            source.write(x, crate::arch::scalar::scale_row);
             let whole = x.len() - x.len() % V::LANES;
             short_runs::<V>(&mut x[..whole], log2, scale);
             portable::butterflies(&mut x[whole..], log2, scale);
-            return;
+        } else if source.is_in_place() {
+            Passes::<V>::new(scale).run(InPlace, x, log2);
+        } else {
+            Passes::<V>::new(scale).run(Elsewhere::new(source), x, log2);
         }
-        let passes = Passes::<V>::new(scale);
-        for run in x.chunks_exact_mut(1 << log2) {
-            let block = log2.min(BLOCK);
-            for part in run.chunks_exact_mut(1 << block) {
-                passes.first(part, block, block == log2);
+    }
+}
+
+/// Where the first pass reads: the element's index, and where it will be written.
+trait Load<V>: Copy {
+    unsafe fn load(self, index: usize, x: *const f32) -> V;
+}
+
+#[derive(Clone, Copy)]
+struct InPlace;
+
+impl<V: Vector> Load<V> for InPlace {
+    #[inline(always)]
+    unsafe fn load(self, _: usize, x: *const f32) -> V {
+        // SAFETY: the module's contract.
+        unsafe { V::load(x) }
+    }
+}
+
+/// From another row and with the norm and the signs applied on the way. The branches on null cost less than three more copies
+/// of the first pass.
+#[derive(Clone, Copy)]
+struct Elsewhere<V> {
+    values: *const f32,
+    factor: V,
+    weight: *const f32,
+    signs: *const i8,
+}
+
+impl<V: Vector> Elsewhere<V> {
+    #[inline(always)]
+    unsafe fn new(source: Source<'_>) -> Self {
+        Elsewhere {
+            values: source.values.map_or(core::ptr::null(), <[f32]>::as_ptr),
+            // SAFETY: the module's contract.
+            factor: unsafe { V::splat(source.factor) },
+            weight: source.weight.map_or(core::ptr::null(), <[f32]>::as_ptr),
+            signs: source.signs.map_or(core::ptr::null(), <[i8]>::as_ptr),
+        }
+    }
+}
+
+impl<V: Vector> Load<V> for Elsewhere<V> {
+    #[inline(always)]
+    unsafe fn load(self, index: usize, x: *const f32) -> V {
+        // SAFETY: the module's contract; the slices of a source have one length.
+        unsafe {
+            let mut value = if self.values.is_null() {
+                V::load(x)
+            } else {
+                V::load(self.values.add(index)).mul(self.factor)
+            };
+            if !self.weight.is_null() {
+                value = value.mul(V::load(self.weight.add(index)));
             }
-            passes.columns(run, block, log2, true);
+            if !self.signs.is_null() {
+                value = value.flip(self.signs.add(index));
+            }
+            value
         }
+    }
+}
+
+/// `chunks_exact_mut` of a power of two, without its division: half the time of a short transform.
+struct Chunks<'a> {
+    rest: &'a mut [f32],
+    len: usize,
+}
+
+impl<'a> Chunks<'a> {
+    #[inline(always)]
+    fn new(rest: &'a mut [f32], log2: u32) -> Self {
+        Chunks { rest, len: 1 << log2 }
+    }
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = &'a mut [f32];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a mut [f32]> {
+        let (chunk, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(self.len)?;
+        self.rest = rest;
+        Some(chunk)
     }
 }
 
@@ -71,28 +169,43 @@ impl<V: Vector> Passes<V> {
         unsafe { Passes { minus: V::splat(core::hint::black_box(-1.0)), scale: V::splat(scale) } }
     }
 
-    /// All stages of a run of 2^log2 that fits L1, the scale only if `last`.
+    /// All stages of whole runs of 2^log2, at least a register each.
     #[inline(always)]
-    unsafe fn first(self, x: &mut [f32], log2: u32, last: bool) {
+    unsafe fn run(self, source: impl Load<V>, x: &mut [f32], log2: u32) {
         let between = log2 - V::LOG2;
-        let passes = between.div_ceil(V::PASS).max(1);
-        let stages = between.div_ceil(passes);
-        let scaled = last && stages == between;
         // SAFETY: the module's contract; 2^log2 is whole groups of 2^stages registers.
         unsafe {
-            match (stages, scaled) {
-                (0, false) => self.neighbours::<1, false>(x),
-                (0, true) => self.neighbours::<1, true>(x),
-                (1, false) => self.neighbours::<2, false>(x),
-                (1, true) => self.neighbours::<2, true>(x),
-                (2, false) => self.neighbours::<4, false>(x),
-                (2, true) => self.neighbours::<4, true>(x),
-                (3, false) => self.neighbours::<8, false>(x),
-                (3, true) => self.neighbours::<8, true>(x),
-                (_, false) => self.neighbours::<16, false>(x),
-                (_, true) => self.neighbours::<16, true>(x),
+            if between <= V::PASS {
+                // One pass over all runs, without a step from run to run.
+                match between {
+                    0 => self.neighbours::<1, true>(source, 0, x),
+                    1 => self.neighbours::<2, true>(source, 0, x),
+                    2 => self.neighbours::<4, true>(source, 0, x),
+                    3 => self.neighbours::<8, true>(source, 0, x),
+                    _ => self.neighbours::<16, true>(source, 0, x),
+                }
+                return;
             }
-            self.columns(x, V::LOG2 + stages, log2, last);
+            let block = log2.min(BLOCK);
+            let stages = first_share(block - V::LOG2, V::PASS);
+            for (i, run) in Chunks::new(x, log2).enumerate() {
+                // Block after block, and at last what is left to do on the whole run.
+                let blocks = 1 << (log2 - block);
+                for j in 0..=blocks {
+                    if j < blocks {
+                        let part = &mut run[j << block..][..1 << block];
+                        let at = (i << log2) + (j << block);
+                        match stages {
+                            2 => self.neighbours::<4, false>(source, at, part),
+                            3 => self.neighbours::<8, false>(source, at, part),
+                            _ => self.neighbours::<16, false>(source, at, part),
+                        }
+                        self.columns(part, V::LOG2 + stages, block, block == log2);
+                    } else {
+                        self.columns(run, block, log2, true);
+                    }
+                }
+            }
         }
     }
 
@@ -100,9 +213,9 @@ impl<V: Vector> Passes<V> {
     #[inline(always)]
     unsafe fn columns(self, x: &mut [f32], mut from: u32, log2: u32, last: bool) {
         while from < log2 {
-            let passes = (log2 - from).div_ceil(V::PASS);
-            let stages = (log2 - from).div_ceil(passes);
-            let (stride, scaled) = (1 << from, last && passes == 1);
+            let most = if from < ALIAS { V::PASS } else { V::PASS.min(3) };
+            let stages = first_share(log2 - from, most);
+            let (stride, scaled) = (1 << from, last && from + stages == log2);
             // SAFETY: the module's contract; 2^(from + stages) divides the length.
             unsafe {
                 match (stages, scaled) {
@@ -122,14 +235,21 @@ impl<V: Vector> Passes<V> {
 
     /// First pass: groups of `N` neighbouring registers, all stages within and between them.
     #[inline(always)]
-    unsafe fn neighbours<const N: usize, const LAST: bool>(self, x: &mut [f32]) {
+    unsafe fn neighbours<const N: usize, const LAST: bool>(
+        self,
+        source: impl Load<V>,
+        at: usize,
+        x: &mut [f32],
+    ) {
         // SAFETY: the module's contract; chunks are `N · LANES` floats.
         unsafe {
-            for part in x.chunks_exact_mut(N * V::LANES) {
+            for (j, part) in Chunks::new(x, (N * V::LANES).trailing_zeros()).enumerate() {
                 let p = part.as_mut_ptr();
                 let mut v = [self.scale; N];
                 for (i, v) in v.iter_mut().enumerate() {
-                    let mut t = V::load(p.add(i * V::LANES)).butterfly_within(0).butterfly_within(1);
+                    let k = i * V::LANES;
+                    let mut t = source.load(at + j * N * V::LANES + k, p.add(k));
+                    t = t.butterfly_within(0).butterfly_within(1);
                     if V::LOG2 > 2 {
                         t = t.butterfly_within(2);
                     }
@@ -148,7 +268,7 @@ impl<V: Vector> Passes<V> {
     unsafe fn rows<const N: usize, const LAST: bool>(self, x: &mut [f32], stride: usize) {
         // SAFETY: the module's contract; chunks are `N · stride` floats, a stride is whole registers.
         unsafe {
-            for part in x.chunks_exact_mut(N * stride) {
+            for part in Chunks::new(x, (N * stride).trailing_zeros()) {
                 for column in (0..stride).step_by(V::LANES) {
                     let p = part.as_mut_ptr().add(column);
                     let mut v = [self.scale; N];
@@ -166,17 +286,27 @@ impl<V: Vector> Passes<V> {
     unsafe fn finish<const N: usize, const LAST: bool>(self, mut v: [V; N], p: *mut f32, stride: usize) {
         // SAFETY: the module's contract; the callers pass room for `N` registers `stride` apart.
         unsafe {
-            let mut half = 1;
-            while half < N {
-                for i in 0..N / 2 {
-                    let a = i / half * 2 * half + i % half;
-                    (v[a], v[a + half]) = (v[a].add(v[a + half]), v[a + half].mul_add(self.minus, v[a]));
-                }
-                half *= 2;
-            }
+            self.stage::<N, 1>(&mut v);
+            self.stage::<N, 2>(&mut v);
+            self.stage::<N, 4>(&mut v);
+            self.stage::<N, 8>(&mut v);
             for (i, v) in v.iter().enumerate() {
                 let v = if LAST { v.mul(self.scale) } else { *v };
                 v.store(p.add(i * stride));
+            }
+        }
+    }
+
+    /// One stage between registers `HALF` apart, if there are as many. One loop a stage, for the unroller: nested
+    /// loops over 16 registers stay loops, and the registers memory.
+    #[inline(always)]
+    unsafe fn stage<const N: usize, const HALF: usize>(self, v: &mut [V; N]) {
+        if HALF < N {
+            for i in 0..N / 2 {
+                let a = i / HALF * 2 * HALF + i % HALF;
+                // SAFETY: the module's contract.
+                (v[a], v[a + HALF]) =
+                    unsafe { (v[a].add(v[a + HALF]), v[a + HALF].mul_add(self.minus, v[a])) };
             }
         }
     }

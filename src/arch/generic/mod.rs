@@ -32,10 +32,14 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn store(self, dst: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn neg(self) -> Self;
     /// `self · factor + term`, rounded once.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
     unsafe fn butterfly_within(self, stage: u32) -> Self;
+
+    /// Negates the lanes whose sign at `signs`, one byte a lane, is negative.
+    unsafe fn flip(self, signs: *const i8) -> Self;
 
     /// The bits of |self|.
     unsafe fn magnitude(self) -> Self;

@@ -8,46 +8,91 @@
 use core::mem::MaybeUninit;
 
 use super::Vector;
-use crate::hadamard::{SignRows, portable};
+use crate::hadamard::{MAX_ORDER, SignRows, portable};
 
-/// Vectors of the table: 8 sums · groups · columns of vectors side by side.
-const TABLE: usize = 512;
+/// Largest order of the narrow table, which stays within L1 for four registers.
+const SMALL: usize = 64;
+
+/// Where a group's sum with the signs of a nibble is: the entry, and the sign of the whole.
+#[derive(Clone, Copy)]
+struct Lookup {
+    entry: usize,
+    sign: f32,
+}
+
+/// Entry `e` is the sum with the signs +, e₀, e₁, e₂; a nibble that starts with − is the negation of its complement.
+const LOOKUPS: [Lookup; 16] = {
+    let mut lookups = [Lookup { entry: 0, sign: 1.0 }; 16];
+    let mut nibble = 0;
+    while nibble < 16 {
+        lookups[nibble] = if nibble & 1 == 0 {
+            Lookup { entry: nibble >> 1, sign: 1.0 }
+        } else {
+            Lookup { entry: (nibble ^ 15) >> 1, sign: -1.0 }
+        };
+        nibble += 1;
+    }
+    lookups
+};
 
 /// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns).
 #[inline(always)]
 pub(crate) unsafe fn sign_columns<V: Vector>(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
+    let order = matrix.order();
+    // Beyond 1 and 2 the order of a Hadamard matrix is a multiple of 4.
+    if !order.is_multiple_of(4) {
+        portable::sign_columns(x, stride, 0, matrix, scale);
+        return;
+    }
     let whole = stride - stride % V::LANES;
-    for run in x.chunks_exact_mut(matrix.order() * stride) {
-        let mut column = 0;
-        // SAFETY: the module's contract; columns end at `whole ≤ stride`; the table holds 8 · groups · U vectors,
-        // as an order is at most 256.
-        unsafe {
-            let x = run.as_mut_ptr();
-            if matrix.groups() <= TABLE / 8 / 4 {
-                while column + 4 * V::LANES <= whole {
-                    strip::<V, 4>(x.add(column), stride, matrix, scale);
-                    column += 4 * V::LANES;
+    let run = order * stride;
+    // SAFETY: the module's contract; registers end at `whole ≤ stride` in each row; the tables hold an order of
+    // `SMALL`, or of 256.
+    unsafe {
+        if order > SMALL {
+            for start in (0..x.len()).step_by(run) {
+                for column in (0..whole).step_by(V::LANES) {
+                    wide_strip::<V>(x.as_mut_ptr().add(start + column), stride, matrix, scale);
                 }
             }
-            if matrix.groups() <= TABLE / 8 / 2 {
-                while column + 2 * V::LANES <= whole {
-                    strip::<V, 2>(x.add(column), stride, matrix, scale);
-                    column += 2 * V::LANES;
+        } else {
+            // Four registers side by side: neighbours if a row is that long, else the same columns of four runs.
+            let mut start = 0;
+            while start < x.len() {
+                let runs = if whole >= 4 * V::LANES || x.len() - start < 4 * run { 1 } else { 4 };
+                let p = x.as_mut_ptr().add(start);
+                let mut column = 0;
+                while column < whole {
+                    let p = p.add(column);
+                    if runs == 4 {
+                        strip::<V, 4>(p, stride, run, matrix, scale);
+                    } else if column + 4 * V::LANES <= whole {
+                        strip::<V, 4>(p, stride, V::LANES, matrix, scale);
+                        column += 3 * V::LANES;
+                    } else {
+                        strip::<V, 1>(p, stride, 0, matrix, scale);
+                    }
+                    column += V::LANES;
                 }
-            }
-            while column < whole {
-                strip::<V, 1>(x.add(column), stride, matrix, scale);
-                column += V::LANES;
+                start += runs * run;
             }
         }
     }
-    portable::sign_columns(x, stride, whole, matrix, scale);
+    if whole < stride {
+        portable::sign_columns(x, stride, whole, matrix, scale);
+    }
 }
 
-/// `U` vectors of neighbouring columns.
+/// `U` registers of columns, `step` floats apart.
 #[inline(always)]
-unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: SignRows<'_>, scale: f32) {
-    let mut table = MaybeUninit::<[V; TABLE]>::uninit();
+unsafe fn strip<V: Vector, const U: usize>(
+    x: *mut f32,
+    stride: usize,
+    step: usize,
+    matrix: SignRows<'_>,
+    scale: f32,
+) {
+    let mut table = MaybeUninit::<[V; 2 * SMALL * 4]>::uninit();
     let table = table.as_mut_ptr().cast::<V>();
     let (order, groups) = (matrix.order(), matrix.groups());
     // SAFETY: the caller's; rows 0..order of `stride` floats, of which `U · LANES` are accessed.
@@ -55,40 +100,98 @@ unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: S
         let minus = V::splat(core::hint::black_box(-1.0));
         for g in 0..groups {
             for u in 0..U {
-                let mut c = [V::splat(0.0); 4];
-                for (j, c) in c.iter_mut().enumerate() {
-                    if 4 * g + j < order {
-                        *c = V::load(x.add((4 * g + j) * stride + u * V::LANES));
-                    }
-                }
-                let (p, q) = (
-                    [c[0].add(c[1]), c[1].mul_add(minus, c[0])],
-                    [c[2].add(c[3]), c[3].mul_add(minus, c[2])],
-                );
-                let at = table.add(g * 8 * U + u);
-                // Entry e is the sum with signs (+, e₀, e₁, e₂), in the canonical order.
-                for e in 0..8 {
-                    let (p, q) = (p[e & 1], q[(e >> 1 ^ e >> 2) & 1]);
-                    *at.add(e * U) = if e >> 1 & 1 == 0 { p.add(q) } else { q.mul_add(minus, p) };
-                }
+                let c = x.add(4 * g * stride + u * step);
+                let at = table.add(8 * g * U + u);
+                let (c0, c1) = (V::load(c), V::load(c.add(stride)));
+                let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
+                let (p, q) = ([c0.add(c1), c1.mul_add(minus, c0)], [c2.add(c3), c3.mul_add(minus, c2)]);
+                // Plus or minus q is e₁; q is c2 ± c3 by e₁ ^ e₂.
+                at.write(p[0].add(q[0]));
+                at.add(U).write(p[1].add(q[0]));
+                at.add(2 * U).write(q[1].mul_add(minus, p[0]));
+                at.add(3 * U).write(q[1].mul_add(minus, p[1]));
+                at.add(4 * U).write(p[0].add(q[1]));
+                at.add(5 * U).write(p[1].add(q[1]));
+                at.add(6 * U).write(q[0].mul_add(minus, p[0]));
+                at.add(7 * U).write(q[0].mul_add(minus, p[1]));
             }
         }
         let scale = V::splat(scale);
         for i in 0..order {
             // −0 is the neutral element of addition.
             let mut sums = [V::splat(-0.0); U];
-            for g in 0..groups {
-                let nibble = matrix.nibble(i, g);
-                let negative = nibble & 1;
-                let entry = (nibble ^ negative.wrapping_neg() & 15) >> 1;
-                let sign = V::splat(1.0 - 2.0 * negative as f32);
-                let at = table.add((g * 8 + entry) * U);
-                for (u, sum) in sums.iter_mut().enumerate() {
-                    *sum = (*at.add(u)).mul_add(sign, *sum);
+            let mut at = table.cast_const();
+            let mut left = groups;
+            for &word in matrix.row(i) {
+                let mut word = word;
+                for _ in 0..left.min(8) {
+                    let Lookup { entry, sign } = LOOKUPS[(word & 15) as usize];
+                    let (sign, found) = (V::splat(sign), at.add(entry * U));
+                    for (u, sum) in sums.iter_mut().enumerate() {
+                        *sum = found.add(u).read().mul_add(sign, *sum);
+                    }
+                    word >>= 4;
+                    at = at.add(8 * U);
                 }
+                left = left.saturating_sub(8);
             }
             for (u, sum) in sums.iter().enumerate() {
-                sum.mul(scale).store(x.add(i * stride + u * V::LANES));
+                sum.mul(scale).store(x.add(i * stride + u * step));
+            }
+        }
+    }
+}
+
+/// One register of columns, for large orders: all sixteen sums of a group are stored, so that a lookup is one load
+/// and nothing else.
+#[inline(always)]
+unsafe fn wide_strip<V: Vector>(x: *mut f32, stride: usize, matrix: SignRows<'_>, scale: f32) {
+    let mut table = MaybeUninit::<[V; 4 * MAX_ORDER]>::uninit();
+    let table = table.as_mut_ptr().cast::<V>();
+    // SAFETY: the caller's; rows 0..order of `stride` floats, of which `LANES` are accessed.
+    unsafe {
+        let minus = V::splat(core::hint::black_box(-1.0));
+        for g in 0..matrix.groups() {
+            let c = x.add(4 * g * stride);
+            let (c0, c1) = (V::load(c), V::load(c.add(stride)));
+            let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
+            let (p, q) = ([c0.add(c1), c1.mul_add(minus, c0)], [c2.add(c3), c3.mul_add(minus, c2)]);
+            let sums = [
+                p[0].add(q[0]),
+                p[1].add(q[0]),
+                q[1].mul_add(minus, p[0]),
+                q[1].mul_add(minus, p[1]),
+                p[0].add(q[1]),
+                p[1].add(q[1]),
+                q[0].mul_add(minus, p[0]),
+                q[0].mul_add(minus, p[1]),
+            ];
+            let at = table.add(16 * g);
+            for (e, sum) in sums.into_iter().enumerate() {
+                at.add(2 * e).write(sum);
+                at.add(15 - 2 * e).write(sum.neg());
+            }
+        }
+        let scale = V::splat(scale);
+        // Rows in fours: a row alone is one long chain of additions.
+        for i in (0..matrix.order()).step_by(4) {
+            let rows = [matrix.row(i), matrix.row(i + 1), matrix.row(i + 2), matrix.row(i + 3)];
+            let mut sums = [V::splat(-0.0); 4];
+            let mut at = table.cast_const();
+            let mut left = matrix.groups();
+            for w in 0..rows[0].len() {
+                let mut words = [rows[0][w], rows[1][w], rows[2][w], rows[3][w]];
+                for _ in 0..left.min(8) {
+                    for (sum, word) in sums.iter_mut().zip(&mut words) {
+                        *sum = sum.add(at.add((*word & 15) as usize).read());
+                        *word >>= 4;
+                    }
+                    at = at.add(16);
+                }
+                left = left.saturating_sub(8);
+            }
+            for (j, sum) in sums.iter().enumerate() {
+                sum.mul(scale).store(x.add((i + j) * stride));
             }
         }
     }

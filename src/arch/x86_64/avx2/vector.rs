@@ -31,6 +31,7 @@ unsafe impl Vector for V {
         fn store(self: Self, dst: *mut f32) { _mm256_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { V(_mm256_add_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { V(_mm256_mul_ps(self.0, other.0)) }
+        fn neg(self: Self) -> Self { V(_mm256_xor_ps(self.0, _mm256_set1_ps(-0.0))) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { V(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
         fn butterfly_within(self: Self, stage: u32) -> Self {
             // The partner, then partner ± self.
@@ -43,6 +44,11 @@ unsafe impl Vector for V {
                 ),
             };
             V(_mm256_fmadd_ps(self.0, sign, partner))
+        }
+
+        fn flip(self: Self, signs: *const i8) -> Self {
+            let signs = _mm256_cvtepi8_epi32(_mm_loadl_epi64(signs.cast()));
+            V(_mm256_xor_ps(self.0, _mm256_and_ps(_mm256_castsi256_ps(signs), _mm256_set1_ps(-0.0))))
         }
 
         fn magnitude(self: Self) -> Self { V(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)) }

@@ -3,7 +3,7 @@
 mod vector;
 
 use crate::arch::generic::instantiate;
-use crate::arch::kernels::Kernels;
+use crate::arch::kernels::{Kernels, Source};
 use crate::arch::x86_64::avx2;
 use crate::hadamard::SignRows;
 
@@ -26,7 +26,7 @@ instantiate! { vector::V, "avx512f,avx512bw,avx512vl,avx512dq":
     fn sum_magnitude = rows(x: &[f32]) -> f64;
     fn sum_square = rows(x: &[f32]) -> f64;
     fn scale_row = rows(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]);
-    fn butterflies = butterflies(x: &mut [f32], log2: u32, scale: f32);
+    fn butterflies = butterflies(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32);
     fn sign_columns = signs(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32);
     fn quantize_i8 = quantize(x: &[f32], factor: f32, q: &mut [u8]) -> i32;
     fn quantize_i4 = quantize(x: &[f32], factor: f32, q: &mut [u8]) -> i32;

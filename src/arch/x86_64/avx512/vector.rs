@@ -44,6 +44,7 @@ unsafe impl Vector for V {
         fn store(self: Self, dst: *mut f32) { _mm512_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { V(_mm512_add_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { V(_mm512_mul_ps(self.0, other.0)) }
+        fn neg(self: Self) -> Self { V(_mm512_xor_ps(self.0, _mm512_set1_ps(-0.0))) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { V(_mm512_fmadd_ps(self.0, factor.0, term.0)) }
         fn butterfly_within(self: Self, stage: u32) -> Self {
             // The partner, then partner ± self.
@@ -54,6 +55,11 @@ unsafe impl Vector for V {
                 _ => _mm512_shuffle_f32x4::<0b01_00_11_10>(self.0, self.0),
             };
             V(_mm512_fmadd_ps(self.0, _mm512_loadu_ps(SIGNS[stage as usize].as_ptr()), partner))
+        }
+
+        fn flip(self: Self, signs: *const i8) -> Self {
+            let signs = _mm512_cvtepi8_epi32(_mm_loadu_si128(signs.cast()));
+            V(_mm512_xor_ps(self.0, _mm512_and_ps(_mm512_castsi512_ps(signs), _mm512_set1_ps(-0.0))))
         }
 
         fn magnitude(self: Self) -> Self { V(_mm512_abs_ps(self.0)) }
