@@ -16,9 +16,7 @@
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
 use crate::arch::kernels::{MAX_RUN_COLUMNS, Panels};
-use crate::layout::{
-    BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_BLOCK_COLUMNS, T5_GROUP_BYTES, T5_QUARTER_BYTES,
-};
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_GROUP_BYTES, T5_QUARTER_BYTES};
 
 /// A vector of i32 lanes, which hold the four code bytes of a row or its sum.
 ///
@@ -340,17 +338,19 @@ unsafe fn one_token_rows_t5<D: Dot, const R: usize>(
         for quarter in panels.quarters() {
             let (rest, blocks) = quarter_offsets(quarter);
             for block in 0..3 {
-                let x: [D; 5] =
-                    core::array::from_fn(|s| D::splat(q.add(4 * s).cast::<i32>().read_unaligned()));
-                q = q.add(T5_BLOCK_COLUMNS);
-                for (acc, codes) in acc.iter_mut().zip(codes) {
+                // All panels' dots of a digit before the next digit's: a panel's own ones wait for each other.
+                let mut trits = codes.map(|codes| {
                     let at = codes.wrapping_add(blocks + block * BLOCK_BYTES);
                     _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-                    let mut trits = D::load(at);
-                    for x in x {
-                        acc[0] = acc[0].dot(trits, x);
-                        trits = trits.triple();
-                        acc[1] = acc[1].dot(trits, x);
+                    D::load(at)
+                });
+                for _ in 0..5 {
+                    let x = D::splat(q.cast::<i32>().read_unaligned());
+                    q = q.add(4);
+                    for (acc, trits) in acc.iter_mut().zip(&mut trits) {
+                        acc[0] = acc[0].dot(*trits, x);
+                        *trits = trits.triple();
+                        acc[1] = acc[1].dot(*trits, x);
                     }
                 }
             }
