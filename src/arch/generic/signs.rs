@@ -1,9 +1,13 @@
-//! Outer factors: a ±1 matrix times each column, columns side by side in the lanes.
+//! Outer factors: a ±1 matrix times each column, columns side by side in the lanes. The small named matrices have
+//! their own code in [`super::known_signs`]; this is for the others.
 //!
 //! For each group of four rows the eight sums `c0 ± c1 ± c2 ± c3` go to a table on the stack; an output row is then
-//! one lookup and one add a group: 12/4 + m/4 operations an element instead of m. The sign of a whole group is a
-//! multiplication by ±1 inside the add (exact), because storing the eight negations too would double the stores,
-//! which bound the building of the table.
+//! one lookup and one add a group: 12/4 + m/4 operations an element instead of m. Up to order [`SMALL`] four registers
+//! share the decoding of a lookup, and the sign of a group is a multiplication by ±1 inside the add (exact): storing
+//! the eight negations too would double the stores, which bound the building of the table. Larger orders spend their
+//! time in lookups, so there the negations are stored and a lookup is one load; one register at a time, because the
+//! table of two would not fit L1. Tried for them without gain on Zen 4: the table in parts of eight groups with
+//! partial sums between, for one and for two registers.
 
 use core::mem::MaybeUninit;
 
