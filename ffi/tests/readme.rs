@@ -7,6 +7,9 @@ fn the_readme_quotes_the_quick_start() -> std::io::Result<()> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let readme = fs::read_to_string(format!("{root}/README.md"))?;
     let program = fs::read_to_string(format!("{root}/ffi/examples/quickstart.c"))?;
-    assert!(readme.contains(&format!("```c\n{program}```\n")), "copy ffi/examples/quickstart.c into README.md");
+    assert!(
+        readme.contains(&format!("```c\n{program}```\n")),
+        "copy ffi/examples/quickstart.c into README.md"
+    );
     Ok(())
 }
