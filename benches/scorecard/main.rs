@@ -15,12 +15,17 @@
 //! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two | lower |
 //! | `quantize/<rule>/<k>/<backend>/gbps-vs-l1-read` | bytes of f32 quantised per second (statistic, check, packing, row sum: two readings) over the speed of only reading L1 | higher |
 //! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of the layer's `quantize` | higher |
+//! | `gemv/<layout>/<width>/dram/<backend>/<n>x<k>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
+//! | `gemv/t5/<width>/dram/<backend>/<n>x<k>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
+//! | `gemm/<layout>/<width>/m<m>/<backend>/<n>x<k>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
+//! | `int4-vs-int8/m<m>/<backend>/<n>x<k>` | time with int8 inputs over that with int4 | higher |
 //!
 //! Transforms shorter than 4096 are measured as the rows of a 16 KiB buffer. All other buffers are one row, or the M
 //! rows named; they stay in the cache that holds them.
 
 mod limits;
 mod measure;
+mod products;
 mod stages;
 
 use measure::Scorecard;
@@ -30,5 +35,6 @@ fn main() {
     let mut card = Scorecard::from_args(std::env::args().skip(1));
     limits::print(&mut card);
     stages::measure(&mut card);
+    products::measure(&mut card);
     card.print_scores();
 }
