@@ -26,7 +26,7 @@ pub(crate) struct Layer {
 impl Layer {
     /// The two places where BitNet v2 puts H-BitLinear, in all-MiniLM-L6-v2.
     pub(crate) fn bundled() -> Result<Vec<Layer>, String> {
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/minilm");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/minilm");
         [
             ("attn_out_in_l5", "attn_out_weight_l5", "paley1:12*32"),
             ("ffn_down_in_l2", "ffn_down_weight_l2", "paley1:12*128"),
