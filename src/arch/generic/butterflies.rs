@@ -47,7 +47,12 @@ pub(crate) unsafe fn butterflies<V: Vector>(source: Source<'_>, x: &mut [f32], l
         } else if source.is_in_place() {
             Passes::<V>::new(scale).run(InPlace, x, log2);
         } else {
-            Passes::<V>::new(scale).run(Elsewhere::new(source), x, log2);
+            let passes = Passes::<V>::new(scale);
+            match (source.values, source.weight, source.signs) {
+                (Some(_), None, None) => passes.run(Elsewhere::<V, false, false>::new(source), x, log2),
+                (Some(_), Some(_), None) => passes.run(Elsewhere::<V, true, false>::new(source), x, log2),
+                _ => passes.run(Elsewhere::<V, true, true>::new(source), x, log2),
+            }
         }
     }
 }
@@ -68,17 +73,17 @@ impl<V: Vector> Load<V> for InPlace {
     }
 }
 
-/// From another row and with the norm and the signs applied on the way. The branches on null cost less than three more copies
-/// of the first pass.
+/// From another row and with the norm and the signs applied on the way. The two cases without signs, a norm with and
+/// without gain, have no branch on the load; with signs, which may come without values or gain, there is one.
 #[derive(Clone, Copy)]
-struct Elsewhere<V> {
+struct Elsewhere<V, const WEIGHT: bool, const SIGNS: bool> {
     values: *const f32,
     factor: V,
     weight: *const f32,
     signs: *const i8,
 }
 
-impl<V: Vector> Elsewhere<V> {
+impl<V: Vector, const WEIGHT: bool, const SIGNS: bool> Elsewhere<V, WEIGHT, SIGNS> {
     #[inline(always)]
     unsafe fn new(source: Source<'_>) -> Self {
         Elsewhere {
@@ -91,20 +96,20 @@ impl<V: Vector> Elsewhere<V> {
     }
 }
 
-impl<V: Vector> Load<V> for Elsewhere<V> {
+impl<V: Vector, const WEIGHT: bool, const SIGNS: bool> Load<V> for Elsewhere<V, WEIGHT, SIGNS> {
     #[inline(always)]
     unsafe fn load(self, index: usize, x: *const f32) -> V {
         // SAFETY: the module's contract; the slices of a source have one length.
         unsafe {
-            let mut value = if self.values.is_null() {
+            let mut value = if SIGNS && self.values.is_null() {
                 V::load(x)
             } else {
                 V::load(self.values.add(index)).mul(self.factor)
             };
-            if !self.weight.is_null() {
+            if WEIGHT && !(SIGNS && self.weight.is_null()) {
                 value = value.mul(V::load(self.weight.add(index)));
             }
-            if !self.signs.is_null() {
+            if SIGNS {
                 value = value.flip(self.signs.add(index));
             }
             value
