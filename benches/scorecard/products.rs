@@ -186,9 +186,10 @@ fn peak(backend: Backend) -> (fn(), f64) {
         // SAFETY: the backend proves the instructions.
         "avx512vnni" => (|| unsafe { x86_64::dots() }, (x86_64::ROUNDS * 16 * 64) as f64),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
         name if name.starts_with("avx") => {
-            (|| unsafe { x86_64::maddubs() }, (x86_64::ROUNDS * 12 * 32) as f64)
+            // SAFETY: as above.
+            let run = || unsafe { x86_64::maddubs() };
+            (run, (x86_64::ROUNDS * 12 * 32) as f64)
         }
         _ => (|| (), f64::NAN),
     }
