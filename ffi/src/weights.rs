@@ -13,6 +13,8 @@ use crate::memory::{Caller, read};
 pub enum hbl_layout {
     /// Two bits a weight.
     HBL_LAYOUT_T2 = 2,
+    /// Five weights to a byte: 1.6 bits each.
+    HBL_LAYOUT_T5 = 5,
 }
 
 /// How many scales a weight matrix has.
@@ -345,26 +347,56 @@ pub unsafe extern "C" fn hbl_weights_unpack(
     unsafe { guard(error, body) }
 }
 
+/// Packs the same matrix in another layout (an hbl_layout). The length of `blob` is what hbl_weights_packed_len says of
+/// the weights' spec (hbl_weights_spec) with that layout.
+///
+/// Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH, or as hbl_weights_open_verified.
+///
+/// # Safety
+/// See the rules at the top of the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hbl_weights_repack(
+    weights: *const hbl_weights,
+    layout: u32,
+    blob: *mut u8,
+    blob_len: usize,
+    error: *mut hbl_error,
+) -> hbl_status {
+    let body = || {
+        let mut caller = Caller::new();
+        // SAFETY: valid by the header's rules.
+        let weights = unsafe { read("weights", weights)?.open(&mut caller) }?;
+        let blob = caller.writes("blob", blob, blob_len)?;
+        let layout = hbl_weight_spec { layout, ..hbl_weight_spec::of(weights.spec()) }.check()?.layout();
+        // SAFETY: valid by the header's rules.
+        weights.repack(layout, unsafe { blob.slice() })
+    };
+    // SAFETY: `error` is valid by the header's rules.
+    unsafe { guard(error, body) }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::hbl_layout::*;
     use super::hbl_scaling::*;
     use super::*;
 
     #[test]
     fn specs_round_trip() {
-        for scaling in [
-            HBL_SCALING_TENSOR,
-            HBL_SCALING_ROW,
-            HBL_SCALING_GROUP_64,
-            HBL_SCALING_GROUP_128,
-            HBL_SCALING_GROUP_256,
-        ] {
-            let layout = hbl_layout::HBL_LAYOUT_T2 as u32;
-            let spec = hbl_weight_spec { rows: 3, columns: 300, layout, scaling: scaling as u32 };
-            let back = spec.check().map(|spec| hbl_weight_spec::of(&spec));
-            assert!(back.is_ok_and(|back| {
-                (back.rows, back.columns, back.layout, back.scaling) == (3, 300, layout, scaling as u32)
-            }));
+        for layout in [HBL_LAYOUT_T2, HBL_LAYOUT_T5].map(|layout| layout as u32) {
+            for scaling in [
+                HBL_SCALING_TENSOR,
+                HBL_SCALING_ROW,
+                HBL_SCALING_GROUP_64,
+                HBL_SCALING_GROUP_128,
+                HBL_SCALING_GROUP_256,
+            ] {
+                let spec = hbl_weight_spec { rows: 3, columns: 300, layout, scaling: scaling as u32 };
+                let back = spec.check().map(|spec| hbl_weight_spec::of(&spec));
+                assert!(back.is_ok_and(|back| {
+                    (back.rows, back.columns, back.layout, back.scaling) == (3, 300, layout, scaling as u32)
+                }));
+            }
         }
     }
 }
