@@ -188,6 +188,10 @@ typedef enum hbl_layout {
      * Two bits a weight.
      */
     HBL_LAYOUT_T2 = 2,
+    /**
+     * Five weights to a byte: 1.6 bits each.
+     */
+    HBL_LAYOUT_T5 = 5,
 } hbl_layout;
 
 /**
@@ -938,6 +942,21 @@ hbl_status hbl_weights_unpack(const struct hbl_weights *weights,
                               size_t ternary_len,
                               float *scales,
                               size_t scales_len,
+                              struct hbl_error *error);
+
+/**
+ * Packs the same matrix in another layout (an hbl_layout). The length of `blob` is what hbl_weights_packed_len says of
+ * the weights' spec (hbl_weights_spec) with that layout.
+ *
+ * Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH, or as hbl_weights_open_verified.
+ *
+ * # Safety
+ * See the rules at the top of the header.
+ */
+hbl_status hbl_weights_repack(const struct hbl_weights *weights,
+                              uint32_t layout,
+                              uint8_t *blob,
+                              size_t blob_len,
                               struct hbl_error *error);
 
 #ifdef __cplusplus

@@ -159,13 +159,7 @@ unsafe fn several_rows<D: Dot, const R: usize, const T: usize>(
         for at in (0..panels.t2(0).len()).step_by(BLOCK_BYTES) {
             let mut fields = codes.map(|codes| D::load(codes.add(at)));
             for _ in 0..4 {
-                let codes = fields.map(|field| field.and(mask));
-                for (t, acc) in acc.iter_mut().enumerate() {
-                    let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
-                    for (acc, codes) in acc.iter_mut().zip(codes) {
-                        *acc = acc.dot(codes, x);
-                    }
-                }
+                add_field(fields.map(|field| field.and(mask)), q, &mut acc);
                 fields = fields.map(|field| field.next_field());
                 q = q.add(4 * T);
             }
@@ -285,25 +279,29 @@ unsafe fn several_rows_t5<D: Dot, const R: usize, const T: usize>(
         let mask = D::splat(0x0303_0303);
         let mut acc = [[D::splat(0); R]; T];
         let mut q = q.as_ptr();
-        let mut add = |codes: [D; R]| {
-            for (t, acc) in acc.iter_mut().enumerate() {
-                let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
-                for (acc, codes) in acc.iter_mut().zip(codes) {
-                    *acc = acc.dot(codes.and(mask), x);
-                }
-            }
-            q = q.add(4 * T);
-        };
         for quarter in panels.quarters() {
             let (rest, blocks) = quarter_offsets(quarter);
+            let shift = (quarter % 4 * 2) as u32;
+            let mut fields = [mask; R];
+            let mut trits = [mask; R];
             for block in 0..3 {
-                let mut trits = codes.map(|codes| D::load(codes.add(blocks + block * BLOCK_BYTES)));
+                for (trits, codes) in trits.iter_mut().zip(codes) {
+                    *trits = D::load(codes.add(blocks + block * BLOCK_BYTES));
+                }
                 for _ in 0..5 {
-                    add(trits.map(|trits| trits.front_trit()));
-                    trits = trits.map(|trits| trits.triple());
+                    for (field, trits) in fields.iter_mut().zip(&mut trits) {
+                        *field = trits.front_trit().and(mask);
+                        *trits = trits.triple();
+                    }
+                    add_field(fields, q, &mut acc);
+                    q = q.add(4 * T);
                 }
             }
-            add(codes.map(|codes| D::load(codes.add(rest)).field_at((quarter % 4 * 2) as u32)));
+            for (field, codes) in fields.iter_mut().zip(codes) {
+                *field = D::load(codes.add(rest)).field_at(shift).and(mask);
+            }
+            add_field(fields, q, &mut acc);
+            q = q.add(4 * T);
         }
         for (t, acc) in acc.into_iter().enumerate() {
             for (r, acc) in acc.into_iter().enumerate() {
@@ -365,6 +363,28 @@ unsafe fn one_token_rows_t5<D: Dot, const R: usize>(
             let to = rows.sums::<D>(first + r, 0, sums);
             let sum = whole.add(whole).add(whole).sub(next).over_256();
             D::load_sums(to).add(sum).store_sums(to);
+        }
+    }
+}
+
+/// Four columns of every vector of rows and token. A function and loops, because closures, those of array
+/// maps too, are not always inlined into the kernel and then run without the CPU features, forty times slower.
+///
+/// # Safety
+/// The CPU has the features of `D`; `q` points to four values for each token.
+#[inline(always)]
+unsafe fn add_field<D: Dot, const R: usize, const T: usize>(
+    codes: [D; R],
+    q: *const i8,
+    acc: &mut [[D; R]; T],
+) {
+    for (t, acc) in acc.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
+            for (acc, codes) in acc.iter_mut().zip(codes) {
+                *acc = acc.dot(codes, x);
+            }
         }
     }
 }
