@@ -82,12 +82,15 @@ fn check(backends: &[Backend], tokens: usize, rows: usize, columns: usize, bits:
     let mut random = Random::new((tokens * 1009 + rows * 131 + columns) as u64);
     let w = OwnedWeights::random(rows, columns, scaling, &mut random);
     let x = OwnedActivations::random(bits, tokens, columns, &mut random);
-    let weights = Weights::open(&w.blob).unwrap();
     let (integers, floats) = (expected_i32(&x, &w), expected_f32(&x, &w));
-    for &backend in backends {
-        let what = format!("{backend:?} M {tokens} N {rows} K {columns} {bits:?} {scaling:?}");
-        assert_same(&integers, &run_i32(backend, &weights, &x), format_args!("{what}, i32"));
-        assert_same_bits(&floats, &run_f32(backend, &weights, &x), format_args!("{what}, f32"));
+    for blob in w.layouts() {
+        let weights = Weights::open(&blob).unwrap();
+        let layout = weights.spec().layout();
+        for &backend in backends {
+            let what = format!("{backend:?} {layout:?} M {tokens} N {rows} K {columns} {bits:?} {scaling:?}");
+            assert_same(&integers, &run_i32(backend, &weights, &x), format_args!("{what}, i32"));
+            assert_same_bits(&floats, &run_f32(backend, &weights, &x), format_args!("{what}, f32"));
+        }
     }
 }
 
@@ -183,14 +186,16 @@ fn extremes() {
                 })
                 .collect();
             let w = OwnedWeights::new(6, columns, Scaling::Tensor, ternary);
-            let weights = Weights::open(&w.blob).unwrap();
             let q =
                 (0..activations.len() * columns).map(|at| activations[at / columns](at % columns, low, high));
             let x = OwnedActivations::new(bits, activations.len(), columns, q.collect());
             let expected = expected_i32(&x, &w);
-            for &backend in &backends {
-                let what = format_args!("{backend:?} K {columns} {bits:?}");
-                assert_same(&expected, &run_i32(backend, &weights, &x), what);
+            for blob in w.layouts() {
+                let weights = Weights::open(&blob).unwrap();
+                for &backend in &backends {
+                    let what = format_args!("{backend:?} {:?} K {columns} {bits:?}", weights.spec().layout());
+                    assert_same(&expected, &run_i32(backend, &weights, &x), what);
+                }
             }
         }
     }
@@ -205,12 +210,19 @@ fn longest_row() {
     }
     let columns = layout::MAX_COLUMNS;
     let w = OwnedWeights::new(1, columns, Scaling::Tensor, vec![1; columns]);
-    let weights = Weights::open_verified(&w.blob).unwrap();
-    for q in [-128, 127] {
-        let x = OwnedActivations::new(Bits::Eight, 1, columns, vec![q; columns]);
-        for &backend in &backends {
-            let expected = [i32::from(q) * columns as i32];
-            assert_same(&expected, &run_i32(backend, &weights, &x), format_args!("{backend:?} {q}"));
+    for blob in w.layouts() {
+        let weights = Weights::open_verified(&blob).unwrap();
+        let layout = weights.spec().layout();
+        for q in [-128, 127] {
+            let x = OwnedActivations::new(Bits::Eight, 1, columns, vec![q; columns]);
+            for &backend in &backends {
+                let expected = [i32::from(q) * columns as i32];
+                assert_same(
+                    &expected,
+                    &run_i32(backend, &weights, &x),
+                    format_args!("{backend:?} {layout:?} {q}"),
+                );
+            }
         }
     }
 }
@@ -262,10 +274,11 @@ fn every_cut_of_outputs() {
             let mut random = Random::new(rows as u64);
             let w = OwnedWeights::random(rows, columns, scaling, &mut random);
             let x = OwnedActivations::random(Bits::Four, 3, columns, &mut random);
-            let weights = Weights::open(&w.blob).unwrap();
+            let blobs = w.layouts();
+            let [two_bits, trits] = blobs.each_ref().map(|blob| Weights::open(blob).unwrap());
             let (floats, integers) = (expected_f32(&x, &w), expected_i32(&x, &w));
             let mut workspace = vec![0; gemm::workspace_len()];
-            for parts in cuts(rows) {
+            for (parts, weights) in cuts(rows).flat_map(|parts| [(parts.clone(), two_bits), (parts, trits)]) {
                 let mut y = vec![f32::NAN; floats.len()];
                 let whole = OutputMut::new(&mut y, 3, rows, rows).unwrap();
                 let (left, right) = whole.split_outputs(parts[2].start).unwrap();
@@ -300,10 +313,12 @@ fn every_cut_of_tokens() {
             let mut random = Random::new(tokens as u64);
             let w = OwnedWeights::random(rows, columns, scaling, &mut random);
             let x = OwnedActivations::random(bits, tokens, columns, &mut random);
-            let weights = Weights::open(&w.blob).unwrap();
+            let blobs = w.layouts();
+            let [two_bits, trits] = blobs.each_ref().map(|blob| Weights::open(blob).unwrap());
             let expected = expected_f32(&x, &w);
             let mut workspace = vec![0; gemm::workspace_len()];
-            for parts in cuts(tokens) {
+            for (parts, weights) in cuts(tokens).flat_map(|parts| [(parts.clone(), two_bits), (parts, trits)])
+            {
                 let mut y = vec![f32::NAN; expected.len()];
                 let whole = OutputMut::new(&mut y, tokens, rows, rows).unwrap();
                 let (above, below) = whole.split_tokens(parts[2].start).unwrap();

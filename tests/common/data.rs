@@ -2,7 +2,7 @@
 
 use hbitlinear::hadamard::{Family, Transform};
 use hbitlinear::quantize::{Activations, Bits};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec};
+use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
 
 /// xorshift64*: the same numbers on every machine.
 pub(crate) struct Random(u64);
@@ -211,6 +211,18 @@ impl OwnedWeights {
         let mut blob = vec![0; spec.packed_len()];
         spec.pack(&ternary, &scales, &mut blob).unwrap();
         OwnedWeights { spec, ternary, scales, blob }
+    }
+
+    /// The matrix in every layout, the one it was packed in first.
+    pub(crate) fn layouts(&self) -> [Vec<u8>; 2] {
+        let weights = Weights::open_verified(&self.blob).unwrap();
+        let (rows, columns, scaling) = (weights.rows(), weights.columns(), weights.spec().scaling());
+        [Layout::T2, Layout::T5].map(|layout| {
+            let spec = WeightSpec::new(rows, columns, layout, scaling).unwrap();
+            let mut blob = vec![0; spec.packed_len()];
+            weights.repack(layout, &mut blob).unwrap();
+            blob
+        })
     }
 
     pub(crate) fn random(rows: usize, columns: usize, scaling: Scaling, random: &mut Random) -> OwnedWeights {
