@@ -19,6 +19,8 @@
 //! | `gemv/t5/<width>/dram/<backend>/<n>x<k>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
 //! | `gemm/<layout>/<width>/m<m>/<backend>/<n>x<k>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
 //! | `int4-vs-int8/m<m>/<backend>/<n>x<k>` | time with int8 inputs over that with int4 | higher |
+//! | `layer/m<M>/<backend>/overhead` | norm, transform and quantiser as a part of a layer's time; a single token from memory, 512 from cache | lower |
+//! | `threads2/m<M>/<backend>/speedup` | one thread's time over that of two | higher |
 //!
 //! Transforms shorter than 4096 are measured as the rows of a 16 KiB buffer. All other buffers are one row, or the M
 //! rows named; they stay in the cache that holds them.

@@ -51,13 +51,28 @@ impl Scorecard {
         self.scores.push((name, value));
     }
 
-    /// The lines for scripts.
+    /// The lines for scripts. Figures of several shapes (a part `/<N>x<K>/` of the name) come out as one, their median.
     pub(crate) fn print_scores(&self) {
-        println!();
+        let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
         for (name, value) in &self.scores {
-            println!("score {name} {value:.4}");
+            let parts: Vec<&str> = name.split('/').filter(|part| !is_shape(part)).collect();
+            let name = parts.join("/");
+            match lines.iter_mut().find(|line| line.0 == name) {
+                Some((_, values)) => values.push(*value),
+                None => lines.push((name, vec![*value])),
+            }
+        }
+        println!();
+        for (name, mut values) in lines {
+            values.sort_by(f64::total_cmp);
+            println!("score {name} {:.4}", values[values.len() / 2]);
         }
     }
+}
+
+/// `2560x6912` and the like.
+fn is_shape(part: &str) -> bool {
+    part.split_once('x').is_some_and(|(n, k)| n.parse::<usize>().is_ok() && k.parse::<usize>().is_ok())
 }
 
 /// Calls that take about 50 µs, so that the clock does not count.

@@ -2,9 +2,11 @@
 
 use core::hint::black_box;
 
-use hbitlinear::quantize::{Activations, Bits};
+use hbitlinear::hadamard::Transform;
+use hbitlinear::norm::RmsNorm;
+use hbitlinear::quantize::{Activations, Bits, Quantizer, Rule};
 use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
-use hbitlinear::{Backend, OutputMut, gemm};
+use hbitlinear::{Backend, HBitLinear, OutputMut, gemm};
 
 use crate::measure::Scorecard;
 
@@ -33,6 +35,10 @@ pub(crate) fn measure(card: &mut Scorecard) {
         for (layout, (_, kind)) in LAYOUTS.map(|(name, kind)| (name, (name, kind))) {
             let set = Set::new(outputs, inputs, kind, 0);
             for &backend in &backends {
+                if layout == "t2" {
+                    layer(card, backend, &set);
+                    threads(card, backend, &set);
+                }
                 for tokens in if card.quick { &[1, 64][..] } else { &[1, 4, 16, 64, 512] } {
                     in_cache(card, backend, &set, layout, *tokens);
                 }
@@ -99,6 +105,10 @@ impl Job {
         }
     }
 
+    fn activations(&self) -> Activations<'_> {
+        Activations::new(self.bits, self.shape.2, &self.values, &self.scales, &self.sums).expect("lengths")
+    }
+
     fn run(&mut self, backend: Backend, weights: &Weights<'_>) {
         let (tokens, outputs, inputs) = self.shape;
         let x = Activations::new(self.bits, inputs, &self.values, &self.scales, &self.sums).expect("lengths");
@@ -161,6 +171,71 @@ fn in_cache(card: &mut Scorecard, backend: Backend, set: &Set, layout: &str, tok
             (Job::new(tokens, set.shape, Bits::Four), Job::new(tokens, set.shape, Bits::Eight));
         let [four, eight] = card.versus(|| four.run(backend, &weights), || eight.run(backend, &weights));
         card.score(format!("int4-vs-int8/{at}"), four, "", eight / four);
+    }
+}
+
+/// What norm, transform and quantiser add to the product of a layer, as a part of the whole. A single token is
+/// multiplied with weights from memory, many with cached ones.
+fn layer(card: &mut Scorecard, backend: Backend, cached: &Set) {
+    let (outputs, inputs) = cached.shape;
+    let name = match inputs {
+        2560 => "paley1:20*128",
+        6912 => "paley1:108*64",
+        14336 => "quarot:28*512",
+        _ => "4096",
+    };
+    let transform = Transform::named(name).expect("a known name");
+    let memory = Set::new(outputs, inputs, Layout::T2, MEMORY);
+    for (tokens, set) in [(1, &memory), (512, cached)] {
+        let norm = RmsNorm::new(None, 1e-5).expect("a good epsilon");
+        let quantizer = Quantizer::new(Rule::Int4AbsMean, 1e-5).expect("a good epsilon");
+        let weights = set.weights();
+        let layers: Vec<_> = weights
+            .iter()
+            .map(|&weights| {
+                HBitLinear::new(Some(norm), transform, quantizer, weights).expect("lengths agree")
+            })
+            .collect();
+        let x: Vec<f32> = (0..tokens * inputs).map(|i| (i * 37 % 251) as f32 - 125.0).collect();
+        let mut y = vec![0.0; tokens * outputs];
+        let mut workspace = vec![0; layers[0].workspace_len(tokens).expect("it fits")];
+        let mut job = Job::new(tokens, set.shape, Bits::Four);
+        let [forward, product] = card.versus(
+            || {
+                for layer in &layers {
+                    let mut y = OutputMut::new(&mut y, tokens, outputs, outputs).expect("lengths");
+                    layer.forward(backend, black_box(&x), &mut y, &mut workspace).expect("checked");
+                }
+            },
+            || weights.iter().for_each(|weights| job.run(backend, weights)),
+        );
+        let name = format!("layer/m{tokens}/{}/{outputs}x{inputs}/overhead", backend.name());
+        card.score(name, forward / layers.len() as f64, "", (forward - product) / forward);
+    }
+}
+
+/// One thread's time over that of two.
+fn threads(card: &mut Scorecard, backend: Backend, set: &Set) {
+    let weights = set.weights()[0];
+    let (outputs, inputs) = set.shape;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
+    for tokens in [1, 16, 64, 512] {
+        let (mut one, two) =
+            (Job::new(tokens, set.shape, Bits::Four), Job::new(tokens, set.shape, Bits::Four));
+        let mut y = vec![0.0; tokens * outputs];
+        let mut workspace = vec![0; gemm::par_workspace_len(2).expect("it fits")];
+        let x = two.activations();
+        let [one, two] = pool.install(|| {
+            card.versus(
+                || one.run(backend, &weights),
+                || {
+                    let y = OutputMut::new(&mut y, tokens, outputs, outputs).expect("lengths");
+                    gemm::par_product(backend, &weights, black_box(&x), y, &mut workspace).expect("checked");
+                },
+            )
+        });
+        let name = format!("threads2/m{tokens}/{}/{outputs}x{inputs}/speedup", backend.name());
+        card.score(name, two, "", one / two);
     }
 }
 

@@ -7,10 +7,14 @@
 //! Every backend gives the same bits, and cutting tokens or outputs anywhere changes none.
 
 mod driver;
+#[cfg(feature = "rayon")]
+mod parallel;
 
 use core::ops::Range;
 
 use driver::{Driver, Sums};
+#[cfg(feature = "rayon")]
+pub use parallel::{par_product, par_workspace_len};
 
 use crate::arch::Backend;
 #[cfg(doc)]
