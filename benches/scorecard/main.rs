@@ -5,6 +5,8 @@
 //! cargo bench --bench scorecard -- --quick   # fewer sizes, below a minute
 //! ```
 //!
+//! A product's figure is taken at several shapes, which the table names; the line for scripts is their median.
+//!
 //! Every figure is a ratio of two medians that were measured alternately, so that a busy machine slows both. The table
 //! is for a person: time, rate, and the ratio. After it comes a line `score <name> <value>` for each ratio, for
 //! scripts; names do not change. How to read them:
@@ -15,10 +17,10 @@
 //! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two | lower |
 //! | `quantize/<rule>/<k>/<backend>/gbps-vs-l1-read` | bytes of f32 quantised per second (statistic, check, packing, row sum: two readings) over the speed of only reading L1 | higher |
 //! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of the layer's `quantize` | higher |
-//! | `gemv/<layout>/<width>/dram/<backend>/<n>x<k>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
-//! | `gemv/t5/<width>/dram/<backend>/<n>x<k>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
-//! | `gemm/<layout>/<width>/m<m>/<backend>/<n>x<k>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
-//! | `int4-vs-int8/m<m>/<backend>/<n>x<k>` | time with int8 inputs over that with int4 | higher |
+//! | `gemv/<layout>/<width>/dram/<backend>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
+//! | `gemv/t5/<width>/dram/<backend>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
+//! | `gemm/<layout>/<width>/m<m>/<backend>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
+//! | `int4-vs-int8/m<m>/<backend>` | time with int8 inputs over that with int4 | higher |
 //! | `layer/m<M>/<backend>/overhead` | norm, transform and quantiser as a part of a layer's time; a single token from memory, 512 from cache | lower |
 //! | `threads2/m<M>/<backend>/speedup` | one thread's time over that of two | higher |
 //!
