@@ -44,9 +44,22 @@
 //! byte `i`; a row takes ⌈K/2⌉ bytes and the spare nibble of an odd row is 0.
 //!
 //! # Float reductions
-//! A sum over a row of f32 runs in f64 over [`SUM_LANES`] = 32 virtual lanes: element `i` is added to lane
-//! `i mod 32` in ascending order of `i`, starting from +0, and the lanes are folded by halves (lane `j` takes
-//! lane `j + 16`, then `j + 8`, 4, 2, 1). Squares are exact in f64, so a backend may fuse the multiply and add.
+//! A sum over a row of f32 has terms `t_i = |x_i|`, or `x_i · x_i` rounded to f32. They are grouped by fours in f32, and
+//! the groups are added in f64 over [`SUM_LANES`] = 32 virtual lanes: a quarter of the conversions, which are what a
+//! sum in f64 takes longest over. A row is cut into runs of [`SUM_RUN`] = 128, the last one padded with terms of +0. In
+//! ascending order of runs, from +0, lane `j` takes
+//!
+//! ```text
+//! (t_j + t_(j+32)) + (t_(j+64) + t_(j+96))      of the run, each sum rounded to f32
+//! ```
+//!
+//! and the lanes are folded by halves (lane `j` takes lane `j + 16`, then `j + 8`, 4, 2, 1). No rounding is fused away.
+//! No term is negative, so the f32 steps change a sum by at most 3 · 2⁻²⁴ of it (magnitudes: 2 · 2⁻²⁴), and in
+//! proportion; the f64 steps do not count beside that.
+//!
+//! Where f32 does not reach, the row is summed again in f64 throughout: if the sum is not finite, or if it is of squares
+//! with a mean below 2⁻¹⁰⁰, where underflow could count. There lane `j` takes the terms, exact in f64, of elements
+//! `j`, `j + 32`, … Such a sum of finite elements is always finite, and any other never is.
 
 /// Version of every packed format. Readers refuse any other.
 pub const LAYOUT_VERSION: u16 = 1;
@@ -77,6 +90,9 @@ pub const T5_GROUP_BYTES: usize = BLOCK_BYTES + 4 * T5_QUARTER_BYTES;
 
 /// Virtual lanes of a row sum.
 pub const SUM_LANES: usize = 32;
+
+/// Elements that a row sum takes at a time: four for each lane.
+pub const SUM_RUN: usize = 4 * SUM_LANES;
 
 /// Largest number of columns: up to here `Σ w·q` fits in an i32 for every int8 input. (`Σ code·q` may wrap on
 /// the way; the subtraction of `Σ q` wraps back, and the result is exact.)

@@ -32,6 +32,7 @@ pub mod weights;
 mod arch;
 mod input;
 mod linear;
+mod means;
 mod output;
 mod workspace;
 

@@ -3,10 +3,11 @@
 use crate::arch::Backend;
 use crate::arch::kernels::Source;
 use crate::error::{Error, Result, check_epsilon, check_len, check_nonzero, checked_size};
+use crate::means::mean_square;
 
 /// RMSNorm of rows: `y = x / √(mean(x²) + ε) · weight`.
 ///
-/// The mean is summed in f64 in the order of [`crate::layout`]; the reciprocal root is rounded to f32 once and
+/// The mean is summed in the order of [`crate::layout`]; the reciprocal root is rounded to f32 once and
 /// multiplied to every element, then the weight.
 #[derive(Clone, Copy, Debug)]
 pub struct RmsNorm<'a> {
@@ -82,9 +83,7 @@ impl<'a> RmsNorm<'a> {
     /// The normalised row, for the first pass over it to apply; `None` if an element is not finite. Writes `y` only
     /// in the odd case of [`RmsNorm::tiny_row`], and then that is the source.
     pub(crate) fn source<'b>(&'b self, backend: Backend, x: &'b [f32], y: &mut [f32]) -> Option<Source<'b>> {
-        // SAFETY: `backend` proves the CPU's features.
-        let mean = unsafe { (backend.kernels().sum_square)(x) } / x.len() as f64;
-        let root = num_traits::Float::sqrt(mean + f64::from(self.epsilon));
+        let root = num_traits::Float::sqrt(mean_square(backend, x) + f64::from(self.epsilon));
         if !root.is_finite() {
             return None;
         }

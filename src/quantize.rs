@@ -14,6 +14,7 @@ use crate::arch::Backend;
 use crate::arch::kernels::Kernels;
 use crate::error::{Error, Result, check_epsilon, check_len, check_nonzero, checked_size};
 use crate::layout::MAX_COLUMNS;
+use crate::means::mean_magnitude;
 use crate::norm::check_finite;
 
 /// √7, the largest int4 magnitude's root in eq. 6.
@@ -321,16 +322,14 @@ impl Quantizer {
     /// One row: writes its bytes, returns its scale and sum; `None`, and nothing written, if an element is not finite.
     pub(crate) fn row(&self, backend: Backend, x: &[f32], values: &mut [u8]) -> Option<(f32, i32)> {
         let kernels = backend.kernels();
-        // SAFETY: `backend` proves the CPU's features.
-        let statistic = unsafe {
-            match self.rule {
-                Rule::Int4AbsMean => (kernels.sum_magnitude)(x) / x.len() as f64,
-                Rule::Int8AbsMax | Rule::Int4AbsMax => {
-                    f64::from(f32::from_bits((kernels.max_magnitude_bits)(x)))
-                }
+        let statistic = match self.rule {
+            Rule::Int4AbsMean => mean_magnitude(backend, x),
+            Rule::Int8AbsMax | Rule::Int4AbsMax => {
+                // SAFETY: `backend` proves the CPU's features.
+                f64::from(f32::from_bits(unsafe { (kernels.max_magnitude_bits)(x) }))
             }
         };
-        // Bits beyond infinity's are a NaN or an infinity; a sum of finite f32 cannot overflow f64.
+        // Bits beyond infinity's are a NaN or an infinity; a mean is finite if the row is.
         if !statistic.is_finite() {
             return None;
         }

@@ -168,12 +168,16 @@ fn order_of_sums() {
         .map(|_| {
             let step = 2_f32.powi(-52);
             let terms = [0.0, step / 4.0, step / 2.0, step * 0.75, step];
-            let mut row: Vec<f32> = (0..64).map(|_| terms[random.below(5)]).collect();
+            // One term that is not zero for each lane of each run, so that nothing rounds in f32.
+            let mut row = vec![0.0; 256];
             let (one, middle) = (random.below(32), random.below(32));
+            for lane in 0..32 {
+                (row[lane], row[128 + lane]) = (terms[random.below(5)], terms[random.below(5)]);
+            }
             row[one] = 1.0;
             // What the other terms add up to, give or take a few.
-            row[one + 32] = 2_f32.powi(-24) - 32.0 * step;
-            row.swap(one + 32, middle + 32);
+            row[128 + one] = 2_f32.powi(-24) - 32.0 * step;
+            row.swap(128 + one, 128 + middle);
             row
         })
         .collect();
@@ -186,6 +190,20 @@ fn order_of_sums() {
             );
         }
     });
-    let above = rows.iter().filter(|row| alpha(scalar(), row) > 1.0 / 64.0).count();
+    let above = rows.iter().filter(|row| alpha(scalar(), row) > 1.0 / 256.0).count();
     assert!((1..rows.len()).contains(&above), "the rows must lie on both sides of the middle");
+
+    // Within a group of four, where f32 rounds: half a step is lost to a 1, and a whole one is not.
+    let half = 2_f32.powi(-24);
+    for lane in 0..32 {
+        for one in 0..4 {
+            let mut row = vec![0.0; 128];
+            for quarter in 0..4 {
+                row[lane + 32 * quarter] = if quarter == one { 1.0 } else { half };
+            }
+            for_each_backend(|backend| {
+                assert_eq!(alpha(backend, &row), (1.0 + 2.0 * half) / 128.0, "{backend:?} {lane} {one}");
+            });
+        }
+    }
 }

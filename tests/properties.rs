@@ -229,7 +229,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(sum, values.iter().map(|&q| i32::from(q)).sum::<i32>());
-            prop_assert!((f64::from(scale) - oracle.scale).abs() <= oracle.scale * 2.0 * U + f64::from(f32::from_bits(1)));
+            prop_assert!((f64::from(scale) - oracle.scale).abs() <= oracle.scale * 3.01 * U + f64::from(f32::from_bits(1)));
         }
     }
 
@@ -255,8 +255,8 @@ proptest! {
             let norm = RmsNorm::new(gain.then_some(&gains[..]), epsilon).unwrap();
             norm.forward(backend, row.len(), &row, &mut y).unwrap();
             for (&y, &e) in y.iter().zip(&expected) {
-                // The reciprocal root, the product with it and the gain round once each.
-                prop_assert!((f64::from(y) - e).abs() <= 3.01 * U * e.abs() + 1e-37, "{backend:?}: {y:e} {e:e}");
+                // The reciprocal root, the product with it and the gain round once each; the mean three times.
+                prop_assert!((f64::from(y) - e).abs() <= 4.51 * U * e.abs() + 1e-37, "{backend:?}: {y:e} {e:e}");
             }
         }
     }
@@ -267,13 +267,46 @@ proptest! {
         let alpha = reference::absmean(&widen(&row), epsilon.into(), &mut expected).unwrap();
         for backend in backends() {
             let actual = absmean(backend, &row, epsilon, &mut ternary).unwrap();
-            prop_assert!((f64::from(actual) - alpha).abs() <= 2.0 * U * alpha);
+            prop_assert!((f64::from(actual) - alpha).abs() <= 3.01 * U * alpha);
             for ((&w, &e), &x) in ternary.iter().zip(&expected).zip(&row) {
                 let quotient = (f64::from(x) / (alpha + f64::from(epsilon))).abs();
-                prop_assert!(w == e || (quotient - 0.5).abs() < 1e-12, "{backend:?}: {quotient}");
+                prop_assert!(w == e || (quotient - 0.5).abs() < 1.01 * U, "{backend:?}: {quotient}");
             }
         }
     }
+}
+
+/// Rows beyond what a sum in f32 can hold, at either end, and on both sides of where f64 takes over.
+#[test]
+fn means_of_any_size() {
+    for_each_backend(|backend| {
+        for len in [1, 3, 129, 640] {
+            for size in [3e38, 1e38, 1e20, 9e18, 1e10, 1e-14, 9e-16, 8e-16, 1e-18, 1e-22, 1e-30, 1e-36] {
+                let row: Vec<f32> = Random::new(len as u64)
+                    .normals(len)
+                    .iter()
+                    .map(|x| size * (1.0 + x.clamp(-0.1, 0.1)))
+                    .collect();
+                let (wide, mut expected) = (widen(&row), vec![0.0; len]);
+                reference::rms_norm(&wide, None, 0.0, &mut expected).unwrap();
+                let mut y = vec![f32::NAN; len];
+                RmsNorm::new(None, 0.0).unwrap().forward(backend, len, &row, &mut y).unwrap();
+                for (&y, &e) in y.iter().zip(&expected) {
+                    assert!(
+                        (f64::from(y) - e).abs() <= 4.51 * U * e,
+                        "{backend:?} {len} of {size:e}: {y} {e}"
+                    );
+                }
+                let oracle =
+                    reference::quantize(Rule::Int4AbsMean, 0.0, &wide, &mut vec![0; len]).unwrap().scale;
+                let (_, scale, _) = quantise(backend, Rule::Int4AbsMean, 0.0, &row);
+                assert!(
+                    (f64::from(scale) - oracle).abs() <= oracle * 3.01 * U,
+                    "{backend:?} {len} of {size:e}"
+                );
+            }
+        }
+    });
 }
 
 /// Where the factor is exactly 1, halves go to the even neighbour: every half of the range, in every vector lane.

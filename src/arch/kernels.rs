@@ -21,10 +21,11 @@ pub(crate) struct Kernels {
     /// is not finite.
     pub(crate) max_magnitude_bits: unsafe fn(x: &[f32]) -> u32,
 
-    /// `Σ |x|` in the canonical lane order.
+    /// `Σ |x|` in the canonical order of [`crate::layout`], first half: grouped in f32, so that a finite row may
+    /// overflow. [`crate::means`] is what calls it.
     pub(crate) sum_magnitude: unsafe fn(x: &[f32]) -> f64,
 
-    /// `Σ x²` in the canonical lane order.
+    /// `Σ x²`, the same way.
     pub(crate) sum_square: unsafe fn(x: &[f32]) -> f64,
 
     /// `dst[i] = (src[i] · factor) · weight[i]`, the second product only with a weight.

@@ -3,15 +3,15 @@
 use crate::arch::kernels::{Kernels, Panels, Product};
 use crate::hadamard::portable;
 use crate::layout::{
-    BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, T5_GROUP_BYTES, T5_QUARTER_BYTES, T5_QUARTER_COLUMNS,
-    fold_lanes,
+    BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, SUM_RUN, T5_GROUP_BYTES, T5_QUARTER_BYTES,
+    T5_QUARTER_COLUMNS, fold_lanes,
 };
 
 /// Plain Rust for every kernel. They are safe functions; the contract's `unsafe` is for the other backends.
 pub(crate) const KERNELS: Kernels = Kernels {
     max_magnitude_bits,
-    sum_magnitude: |x| lane_sum(x, |x| f64::from(x.abs())),
-    sum_square: |x| lane_sum(x, |x| f64::from(x) * f64::from(x)),
+    sum_magnitude: |x| lane_sum(x, f32::abs),
+    sum_square: |x| lane_sum(x, |x| x * x),
     scale_row,
     butterflies: |source, x, log2, scale| {
         source.write(x, scale_row);
@@ -28,14 +28,24 @@ pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
     x.iter().map(|x| x.abs().to_bits()).max().unwrap_or(0)
 }
 
-fn lane_sum(x: &[f32], term: impl Fn(f32) -> f64) -> f64 {
+fn lane_sum(x: &[f32], term: impl Fn(f32) -> f32) -> f64 {
     let mut lanes = [0.0; SUM_LANES];
-    for run in x.chunks(SUM_LANES) {
-        for (lane, &x) in lanes.iter_mut().zip(run) {
-            *lane += term(x);
+    let (runs, rest) = x.as_chunks();
+    for run in runs.iter().chain(padded_run(rest).as_ref()) {
+        for (j, lane) in lanes.iter_mut().enumerate() {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| term(run[quarter * SUM_LANES + j]));
+            *lane += f64::from((a + b) + (c + d));
         }
     }
     fold_lanes(lanes)
+}
+
+/// The last run of a row sum, if it is not a whole one.
+#[inline(always)]
+pub(crate) fn padded_run(rest: &[f32]) -> Option<[f32; SUM_RUN]> {
+    let mut run = [0.0; SUM_RUN];
+    run[..rest.len()].copy_from_slice(rest);
+    (!rest.is_empty()).then_some(run)
 }
 
 pub(crate) fn scale_row(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]) {

@@ -4,6 +4,7 @@ use num_traits::Float;
 
 use crate::arch::Backend;
 use crate::error::{Error, Result, check_epsilon, check_len, check_nonzero};
+use crate::means::mean_magnitude;
 use crate::norm::check_finite;
 
 /// `w = clamp(round_half_even(W / (α + ε)), −1, 1)` with `α = mean|W|` over the whole tensor; returns α, the
@@ -47,8 +48,7 @@ pub fn absmean_rows(
     check_finite(backend, "weights", columns, weights)?;
     let rows = weights.chunks_exact(columns).zip(ternary.chunks_exact_mut(columns));
     for ((row, ternary), scale) in rows.zip(scales) {
-        // SAFETY: `backend` proves the CPU's features.
-        let alpha = unsafe { (backend.kernels().sum_magnitude)(row) } / columns as f64;
+        let alpha = mean_magnitude(backend, row);
         let divisor = alpha + f64::from(epsilon);
         for (code, &weight) in ternary.iter_mut().zip(row) {
             // Half to even, then clamped to ±1: exactly the magnitudes above one half round away from zero.

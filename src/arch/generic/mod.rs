@@ -47,14 +47,11 @@ pub(crate) unsafe trait Vector: Copy {
     /// The larger bits of each lane of two [`Vector::magnitude`]s, as integers.
     unsafe fn max_bits(self, other: Self) -> Self;
 
+    /// The low and the high half of the lanes.
+    unsafe fn widen(self) -> [Self::Wide; 2];
     unsafe fn wide_zero() -> Self::Wide;
-    /// `LANES / 2` floats from memory, widened.
-    unsafe fn wide_load(src: *const f32) -> Self::Wide;
     unsafe fn wide_store(wide: Self::Wide, dst: *mut f64);
-    /// `sum + |x|`.
-    unsafe fn wide_add_magnitude(sum: Self::Wide, x: Self::Wide) -> Self::Wide;
-    /// `sum + x²`, exact in the product.
-    unsafe fn wide_add_square(sum: Self::Wide, x: Self::Wide) -> Self::Wide;
+    unsafe fn wide_add(sum: Self::Wide, x: Self::Wide) -> Self::Wide;
 
     /// Rounds half to even and saturates to i8; every lane's magnitude is below 2^31. Lanes of the first register
     /// come first.

@@ -1,11 +1,11 @@
 //! Row statistics and the norm's product.
 //!
-//! Sums are bound by the f32 → f64 conversions, one or two a register of f64; 32 canonical lanes are 8 (AVX2) or 4
-//! (AVX-512) independent chains of adds, just enough to hide their latency.
+//! Sums in f64 alone would be bound by the f32 → f64 conversions; grouping by fours in f32 leaves a quarter of them. The
+//! 32 canonical lanes are 8 (AVX2) or 4 (AVX-512) independent chains of adds.
 
 use super::Vector;
 use crate::arch::scalar;
-use crate::layout::{SUM_LANES, fold_lanes};
+use crate::layout::{SUM_LANES, SUM_RUN, fold_lanes};
 
 /// See [`Kernels::max_magnitude_bits`](crate::arch::kernels::Kernels::max_magnitude_bits).
 #[inline(always)]
@@ -50,25 +50,39 @@ pub(crate) unsafe fn sum_square<V: Vector>(x: &[f32]) -> f64 {
 unsafe fn lane_sum<V: Vector, const SQUARE: bool>(x: &[f32]) -> f64 {
     let half = V::LANES / 2;
     let mut lanes = [0.0; SUM_LANES];
-    // SAFETY: the module's contract; loads stay within whole runs of 32, stores within the 32 lanes.
+    let (runs, rest) = x.as_chunks();
+    // SAFETY: the module's contract; stores stay within the 32 lanes.
     unsafe {
         // Registers for the narrowest vector; a wider one leaves the rest unused.
         let mut sums = [V::wide_zero(); SUM_LANES / 2];
-        for run in x.chunks_exact(SUM_LANES) {
-            for (j, sum) in sums[..SUM_LANES / half].iter_mut().enumerate() {
-                let x = V::wide_load(run.as_ptr().add(j * half));
-                *sum = if SQUARE { V::wide_add_square(*sum, x) } else { V::wide_add_magnitude(*sum, x) };
-            }
+        for run in runs {
+            add_run::<V, SQUARE>(run, &mut sums);
+        }
+        if let Some(run) = scalar::padded_run(rest) {
+            add_run::<V, SQUARE>(&run, &mut sums);
         }
         for (j, &sum) in sums[..SUM_LANES / half].iter().enumerate() {
             V::wide_store(sum, lanes.as_mut_ptr().add(j * half));
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(x.chunks_exact(SUM_LANES).remainder()) {
-        let x = f64::from(x);
-        *lane += if SQUARE { x * x } else { x.abs() };
-    }
     fold_lanes(lanes)
+}
+
+#[inline(always)]
+unsafe fn add_run<V: Vector, const SQUARE: bool>(run: &[f32; SUM_RUN], sums: &mut [V::Wide; SUM_LANES / 2]) {
+    // SAFETY: the module's contract; loads stay within the run.
+    unsafe {
+        for (j, sums) in sums.chunks_exact_mut(2).take(SUM_LANES / V::LANES).enumerate() {
+            let mut terms = [V::splat(0.0); 4];
+            for (quarter, term) in terms.iter_mut().enumerate() {
+                let x = V::load(run.as_ptr().add(quarter * SUM_LANES + j * V::LANES));
+                *term = if SQUARE { x.mul(x) } else { x.magnitude() };
+            }
+            let [low, high] = terms[0].add(terms[1]).add(terms[2].add(terms[3])).widen();
+            sums[0] = V::wide_add(sums[0], low);
+            sums[1] = V::wide_add(sums[1], high);
+        }
+    }
 }
 
 /// See [`Kernels::scale_row`](crate::arch::kernels::Kernels::scale_row).

@@ -56,13 +56,12 @@ unsafe impl Vector for V {
             V(_mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(self.0), _mm256_castps_si256(other.0))))
         }
 
-        fn wide_zero() -> __m256d { _mm256_setzero_pd() }
-        fn wide_load(src: *const f32) -> __m256d { _mm256_cvtps_pd(_mm_loadu_ps(src)) }
-        fn wide_store(wide: __m256d, dst: *mut f64) { _mm256_storeu_pd(dst, wide) }
-        fn wide_add_magnitude(sum: __m256d, x: __m256d) -> __m256d {
-            _mm256_add_pd(sum, _mm256_andnot_pd(_mm256_set1_pd(-0.0), x))
+        fn widen(self: Self) -> [__m256d; 2] {
+            [_mm256_cvtps_pd(_mm256_castps256_ps128(self.0)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(self.0))]
         }
-        fn wide_add_square(sum: __m256d, x: __m256d) -> __m256d { _mm256_fmadd_pd(x, x, sum) }
+        fn wide_zero() -> __m256d { _mm256_setzero_pd() }
+        fn wide_store(wide: __m256d, dst: *mut f64) { _mm256_storeu_pd(dst, wide) }
+        fn wide_add(sum: __m256d, x: __m256d) -> __m256d { _mm256_add_pd(sum, x) }
 
         fn to_i8(block: [Self; 4]) -> __m256i {
             let [a, b, c, d] = [

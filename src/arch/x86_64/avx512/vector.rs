@@ -67,11 +67,12 @@ unsafe impl Vector for V {
             V(_mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(self.0), _mm512_castps_si512(other.0))))
         }
 
+        fn widen(self: Self) -> [__m512d; 2] {
+            [_mm512_cvtps_pd(_mm512_castps512_ps256(self.0)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(self.0))]
+        }
         fn wide_zero() -> __m512d { _mm512_setzero_pd() }
-        fn wide_load(src: *const f32) -> __m512d { _mm512_cvtps_pd(_mm256_loadu_ps(src)) }
         fn wide_store(wide: __m512d, dst: *mut f64) { _mm512_storeu_pd(dst, wide) }
-        fn wide_add_magnitude(sum: __m512d, x: __m512d) -> __m512d { _mm512_add_pd(sum, _mm512_abs_pd(x)) }
-        fn wide_add_square(sum: __m512d, x: __m512d) -> __m512d { _mm512_fmadd_pd(x, x, sum) }
+        fn wide_add(sum: __m512d, x: __m512d) -> __m512d { _mm512_add_pd(sum, x) }
 
         fn to_i8(block: [Self; 4]) -> __m512i {
             let [a, b, c, d] = [
