@@ -23,6 +23,22 @@
 //!
 //! Rows beyond N and columns beyond K hold code 1 (weight 0).
 //!
+//! # `T5`: five trits a byte
+//! 1.625 bits a weight. The same panels, and bytes of the same order; columns come in **groups** of
+//! [`T5_GROUP_COLUMNS`] = 256 and those in four **quarters** of [`T5_QUARTER_COLUMNS`] = 64, so that every scale group
+//! is a whole number of quarters:
+//!
+//! ```text
+//! group    = rest block, quarter 0, 1, 2, 3        64 + 4 · 192 bytes; the last group of a row ends with its
+//! quarter  = three blocks of 20 columns            last quarter, so a row is padded to a multiple of 64 columns
+//! byte 4·r + j of block b   holds   codes c_s of row r, columns 20·b + 4·s + j of the quarter, s < 5
+//! rest block                is a `T2` block whose field s holds the columns 60 to 63 of quarter s
+//! ```
+//!
+//! The five codes are `n = Σ c_s · 3^(4−s)`, stored as `⌈n · 256 / 243⌉`: a fraction of 256 whose base-3 digits are
+//! the codes. Tripling modulo 256 brings the next digit to the front, and what a tripling carries out of the byte is
+//! the digit. Bytes that are no such number are refused.
+//!
 //! # Activations
 //! int8: one byte each. int4: two's-complement nibbles, input `2i` in the low and `2i + 1` in the high half of
 //! byte `i`; a row takes ⌈K/2⌉ bytes and the spare nibble of an odd row is 0.
@@ -44,6 +60,21 @@ pub const BLOCK_COLUMNS: usize = 16;
 /// Bytes of a `T2` block: 16 rows × 16 columns × 2 bits.
 pub const BLOCK_BYTES: usize = 64;
 
+/// Columns of a five-trit block.
+pub const T5_BLOCK_COLUMNS: usize = 20;
+
+/// Columns of a `T5` quarter: three five-trit blocks and one field of the rest block.
+pub const T5_QUARTER_COLUMNS: usize = 64;
+
+/// Bytes of the five-trit blocks of a `T5` quarter.
+pub const T5_QUARTER_BYTES: usize = 3 * BLOCK_BYTES;
+
+/// Columns of a `T5` group.
+pub const T5_GROUP_COLUMNS: usize = 4 * T5_QUARTER_COLUMNS;
+
+/// Bytes of a whole `T5` group.
+pub const T5_GROUP_BYTES: usize = BLOCK_BYTES + 4 * T5_QUARTER_BYTES;
+
 /// Virtual lanes of a row sum.
 pub const SUM_LANES: usize = 32;
 
@@ -56,6 +87,9 @@ pub const MAX_ROWS: usize = 1 << 31;
 
 /// A `T2` byte of four zero weights.
 pub const ZERO_WEIGHTS_BYTE: u8 = 0b01_01_01_01;
+
+/// A five-trit byte of zero weights.
+pub const ZERO_WEIGHTS_TRITS: u8 = 0x80;
 
 /// Folds the lanes of a row sum in the canonical order.
 #[inline(always)]

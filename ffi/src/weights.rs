@@ -60,6 +60,7 @@ impl hbl_weight_spec {
     fn check(self) -> Result<WeightSpec> {
         let layout = match self.layout {
             2 => Layout::T2,
+            5 => Layout::T5,
             other => return Err(Error::Value { argument: "layout", value: other as usize }),
         };
         let scaling = match self.scaling {

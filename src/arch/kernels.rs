@@ -8,8 +8,10 @@
 //!
 //! All kernels of one field compute the same bits (see [`crate::layout`] for the float orders).
 
+use core::ops::Range;
+
 use crate::hadamard::SignRows;
-use crate::layout::PANEL_ROWS;
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
 
 /// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
 #[derive(Clone, Copy)]
@@ -63,6 +65,9 @@ pub(crate) struct Product {
     /// [`TileKernel`] for `T2` codes.
     pub(crate) t2: TileKernel,
 
+    /// [`TileKernel`] for `T5` codes.
+    pub(crate) t5: TileKernel,
+
     /// See [`FoldGroup`].
     pub(crate) fold_group: FoldGroup,
 }
@@ -87,23 +92,26 @@ pub(crate) type FoldGroup = unsafe fn(
     scaled: &mut [[f32; PANEL_ROWS]],
 );
 
-/// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold.
-pub(crate) const MAX_RUN_COLUMNS: usize = 1 << 18;
+/// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold: 256 times the sums of
+/// `code · q` fit in an i32. A multiple of every scale group.
+pub(crate) const MAX_RUN_COLUMNS: usize = 1 << 15;
 
-/// The same run of columns of neighbouring weight panels.
+/// A run of columns of neighbouring weight panels.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
     codes: &'a [u8],
     stride: usize,
-    bytes: usize,
     count: usize,
+    first: usize,
+    end: usize,
 }
 
 impl<'a> Panels<'a> {
-    /// `bytes` of each of `count` panels, `stride` bytes apart, from the start of `codes`.
-    pub(crate) fn new(codes: &'a [u8], stride: usize, bytes: usize, count: usize) -> Panels<'a> {
-        assert!(count > 0 && bytes <= stride && codes.len() >= (count - 1) * stride + bytes);
-        Panels { codes, stride, bytes, count }
+    /// `count` panels of `stride` bytes from the start of `codes`. The columns start at a block of `T2`, at a quarter
+    /// of `T5`, and end at the next one behind the range's end.
+    pub(crate) fn new(codes: &'a [u8], stride: usize, count: usize, columns: Range<usize>) -> Panels<'a> {
+        assert!(count > 0 && codes.len() >= count * stride && columns.len() <= MAX_RUN_COLUMNS);
+        Panels { codes, stride, count, first: columns.start, end: columns.end }
     }
 
     /// How many panels.
@@ -111,14 +119,20 @@ impl<'a> Panels<'a> {
         self.count
     }
 
-    /// Code bytes of a panel.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// The run's `T2` blocks of a panel.
+    pub(crate) fn t2(&self, panel: usize) -> &'a [u8] {
+        let (first, end) = (self.first / BLOCK_COLUMNS, self.end.div_ceil(BLOCK_COLUMNS));
+        &self.whole(panel)[first * BLOCK_BYTES..end * BLOCK_BYTES]
     }
 
-    /// The codes of one panel.
-    pub(crate) fn panel(&self, panel: usize) -> &'a [u8] {
-        &self.codes[panel * self.stride..][..self.bytes]
+    /// All `T5` bytes of a panel.
+    pub(crate) fn whole(&self, panel: usize) -> &'a [u8] {
+        &self.codes[panel * self.stride..][..self.stride]
+    }
+
+    /// The run's `T5` quarters.
+    pub(crate) fn quarters(&self) -> Range<usize> {
+        self.first / T5_QUARTER_COLUMNS..self.end.div_ceil(T5_QUARTER_COLUMNS)
     }
 }
 

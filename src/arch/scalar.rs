@@ -2,7 +2,10 @@
 
 use crate::arch::kernels::{Kernels, Panels, Product};
 use crate::hadamard::portable;
-use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, fold_lanes};
+use crate::layout::{
+    BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, T5_GROUP_BYTES, T5_QUARTER_BYTES, T5_QUARTER_COLUMNS,
+    fold_lanes,
+};
 
 /// Plain Rust for every kernel. They are safe functions; the contract's `unsafe` is for the other backends.
 pub(crate) const KERNELS: Kernels = Kernels {
@@ -18,7 +21,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    product: Product { token_tile: 4, t2, fold_group },
+    product: Product { token_tile: 4, t2, t5, fold_group },
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
@@ -88,16 +91,52 @@ pub(crate) fn widen_i4(src: &[u8], dst: &mut [i8]) {
 
 fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
     for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
-        let blocks = panels.panel(panel).chunks_exact(BLOCK_BYTES);
+        let blocks = panels.t2(panel).chunks_exact(BLOCK_BYTES);
         for (block, q) in blocks.zip(q.chunks_exact(BLOCK_COLUMNS * tokens)) {
             for (field, q) in q.chunks_exact(4 * tokens).enumerate() {
-                for (q, sums) in q.chunks_exact(4).zip(&mut *sums) {
-                    for (codes, sum) in block.chunks_exact(4).zip(sums) {
-                        for (&codes, &q) in codes.iter().zip(q) {
-                            *sum = sum.wrapping_add(i32::from(codes >> (2 * field) & 3) * i32::from(q));
-                        }
-                    }
-                }
+                add_field(block, |byte| byte >> (2 * field) & 3, q, sums);
+            }
+        }
+    }
+}
+
+fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+    for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
+        let codes = panels.whole(panel);
+        for (quarter, q) in panels.quarters().zip(q.chunks_exact(T5_QUARTER_COLUMNS * tokens)) {
+            let (rest, blocks, field) = t5_quarter(codes, quarter);
+            let fields =
+                blocks.chunks_exact(BLOCK_BYTES).flat_map(|block| (0..5).map(move |digit| (block, digit)));
+            let mut q = q.chunks_exact(4 * tokens);
+            for ((block, digit), q) in fields.zip(&mut q) {
+                add_field(block, |byte| trit(byte, digit), q, sums);
+            }
+            for q in q {
+                add_field(rest, |byte| byte >> (2 * field) & 3, q, sums);
+            }
+        }
+    }
+}
+
+/// The rest block, the five-trit blocks and the rest's field of a `T5` quarter.
+#[inline(always)]
+pub(crate) fn t5_quarter(panel: &[u8], quarter: usize) -> (&[u8], &[u8], usize) {
+    let group = &panel[quarter / 4 * T5_GROUP_BYTES..];
+    let blocks = &group[BLOCK_BYTES + quarter % 4 * T5_QUARTER_BYTES..][..T5_QUARTER_BYTES];
+    (&group[..BLOCK_BYTES], blocks, quarter % 4)
+}
+
+/// `digit` tripled away, and the next one carried out.
+fn trit(byte: u8, digit: u32) -> u8 {
+    (u32::from(byte.wrapping_mul(3_u8.pow(digit))) * 3 / 256) as u8
+}
+
+/// Sixteen rows of four columns.
+fn add_field(block: &[u8], code: impl Fn(u8) -> u8, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+    for (q, sums) in q.chunks_exact(4).zip(sums) {
+        for (codes, sum) in block.chunks_exact(4).zip(sums) {
+            for (&byte, &q) in codes.iter().zip(q) {
+                *sum = sum.wrapping_add(i32::from(code(byte)) * i32::from(q));
             }
         }
     }

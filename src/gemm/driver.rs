@@ -13,18 +13,18 @@ use core::ops::Range;
 use crate::arch::Backend;
 use crate::arch::kernels::{Kernels, MAX_RUN_COLUMNS, Panels};
 use crate::error::{Result, check_len, check_range};
-use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
+use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
 use crate::quantize::{Activations, Bits};
-use crate::weights::Weights;
+use crate::weights::{Layout, Weights};
 use crate::workspace::{Size, Workspace};
 
 /// Panels that are multiplied with a tile in one call.
 const PANELS: usize = 8;
 
-/// Bytes of staged activations: a part of every second-level cache. Also the longest row that is staged whole.
+/// Bytes of staged activations: a part of every second-level cache.
 const STAGED_BYTES: usize = 1 << 18;
-const _: () = assert!(STAGED_BYTES <= MAX_RUN_COLUMNS);
+const _: () = assert!(MAX_RUN_COLUMNS <= STAGED_BYTES);
 
 /// Most tiles that are staged together.
 const MAX_TILES: usize = 4;
@@ -128,7 +128,7 @@ impl<'a> Driver<'a> {
             scaled: workspace.take(PANELS * MAX_TOKENS),
         };
         let columns = self.weights.columns();
-        let width = columns.next_multiple_of(BLOCK_COLUMNS);
+        let width = columns.next_multiple_of(self.weights.spec().layout().column_multiple());
         let tile = self.tile_tokens(width);
         let tiles = (STAGED_BYTES / (tile * width)).clamp(1, MAX_TILES);
         let groups = width.div_ceil(MIN_GROUP);
@@ -138,7 +138,7 @@ impl<'a> Driver<'a> {
         for first in self.tokens.clone().step_by(tile * tiles) {
             let block = first..self.tokens.end.min(first + tile * tiles);
             let tiles = || block.clone().step_by(tile).map(|first| first..block.end.min(first + tile));
-            let whole = width <= STAGED_BYTES;
+            let whole = width <= MAX_RUN_COLUMNS;
             if whole {
                 for (index, tokens) in tiles().enumerate() {
                     self.stage(&mut room, slot(index), tokens, 0..columns);
@@ -148,7 +148,7 @@ impl<'a> Driver<'a> {
                 let panels = start..panels.end.min(start + PANELS);
                 for (index, tokens) in tiles().enumerate() {
                     let mut group = 0;
-                    for run in runs(columns, STAGED_BYTES) {
+                    for run in runs(columns, MAX_RUN_COLUMNS) {
                         if !whole {
                             self.stage(&mut room, slot(0), tokens.clone(), run.clone());
                         }
@@ -178,7 +178,8 @@ impl<'a> Driver<'a> {
 
     /// Tokens of a tile: as even as the kernel's tile and the staging room allow.
     fn tile_tokens(&self, width: usize) -> usize {
-        let most = self.kernels.product.token_tile.min(MAX_TOKENS).min((STAGED_BYTES / width).max(1));
+        let most =
+            self.kernels.product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
         let tokens = self.tokens.len();
         tokens.div_ceil(tokens.div_ceil(most))
     }
@@ -255,27 +256,33 @@ impl<'a> Driver<'a> {
         tokens: usize,
         sums: &mut [[i32; PANEL_ROWS]],
     ) {
-        let first = columns.start / BLOCK_COLUMNS;
-        let blocks = columns.end.div_ceil(BLOCK_COLUMNS) - first;
+        let layout = self.weights.spec().layout();
         let (codes, stride) = self.weights.panels(panels.start);
-        let panels = Panels::new(&codes[first * BLOCK_BYTES..], stride, blocks * BLOCK_BYTES, panels.len());
-        let staged = &staged[..blocks * BLOCK_COLUMNS * tokens];
+        let panels = Panels::new(codes, stride, panels.len(), columns.clone());
+        let staged = &staged[..columns.len().next_multiple_of(layout.column_multiple()) * tokens];
+        let product = &self.kernels.product;
         // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
         // lengths, and the tile is within the kernel's.
-        unsafe { (self.kernels.product.t2)(panels, staged, tokens, sums) };
+        unsafe {
+            match layout {
+                Layout::T2 => (product.t2)(panels, staged, tokens, sums),
+                Layout::T5 => (product.t5)(panels, staged, tokens, sums),
+            }
+        }
     }
 
     /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,
     /// and the sums of their scale groups.
     fn stage(&self, room: &mut Room<'_>, slot: Slot, tokens: Range<usize>, run: Range<usize>) {
-        let width = run.len().next_multiple_of(BLOCK_COLUMNS);
+        let multiple = self.weights.spec().layout().column_multiple();
+        let width = run.len().next_multiple_of(multiple);
         let count = tokens.len();
         let staged = &mut room.staged[slot.values..][..width * count];
         let group = self.weights.spec().group_columns();
         for (t, token) in tokens.enumerate() {
             let row = self.x.row(token);
             for piece in runs(run.len(), PIECE_COLUMNS) {
-                let width = piece.len().next_multiple_of(BLOCK_COLUMNS);
+                let width = piece.len().next_multiple_of(multiple);
                 let values = &mut room.piece[..width];
                 self.widen(row, run.start + piece.start..run.start + piece.end, values);
                 let target = staged[piece.start * count..].chunks_exact_mut(4).skip(t).step_by(count);

@@ -114,14 +114,16 @@ const SCALINGS: [Scaling; 5] =
 
 #[test]
 fn integers_are_the_definition_on_every_backend() {
-    let shapes =
-        [(1, 1, 1), (1, 17, 31), (2, 16, 16), (3, 33, 640), (5, 40, 1025), (13, 70, 300), (70, 20, 97)];
-    for bits in [Bits::Four, Bits::Eight] {
-        for (index, shape) in shapes.into_iter().enumerate() {
-            let case = Case::random(shape, (Layout::T2, Scaling::Tensor), bits, index as u64);
-            let expected = case.expected();
-            for backend in Backend::available() {
-                assert!(case.integers(backend) == expected, "{backend:?} {bits:?} {shape:?}");
+    for layout in [Layout::T2, Layout::T5] {
+        let shapes =
+            [(1, 1, 1), (1, 17, 31), (2, 16, 16), (3, 33, 640), (5, 40, 1025), (13, 70, 300), (70, 20, 97)];
+        for bits in [Bits::Four, Bits::Eight] {
+            for (index, shape) in shapes.into_iter().enumerate() {
+                let case = Case::random(shape, (layout, Scaling::Tensor), bits, index as u64);
+                let expected = case.expected();
+                for backend in Backend::available() {
+                    assert!(case.integers(backend) == expected, "{backend:?} {layout:?} {bits:?} {shape:?}");
+                }
             }
         }
     }
@@ -129,12 +131,17 @@ fn integers_are_the_definition_on_every_backend() {
 
 #[test]
 fn every_number_of_tokens_is_right() {
-    for bits in [Bits::Four, Bits::Eight] {
-        for tokens in 0..40 {
-            let case = Case::random((tokens, 35, 272), (Layout::T2, Scaling::Tensor), bits, tokens as u64);
-            let expected = case.expected();
-            for backend in Backend::available() {
-                assert!(case.integers(backend) == expected, "{backend:?} {bits:?} M = {tokens}");
+    for layout in [Layout::T2, Layout::T5] {
+        for bits in [Bits::Four, Bits::Eight] {
+            for tokens in 0..40 {
+                let case = Case::random((tokens, 35, 272), (layout, Scaling::Tensor), bits, tokens as u64);
+                let expected = case.expected();
+                for backend in Backend::available() {
+                    assert!(
+                        case.integers(backend) == expected,
+                        "{backend:?} {layout:?} {bits:?} M = {tokens}"
+                    );
+                }
             }
         }
     }
@@ -143,18 +150,20 @@ fn every_number_of_tokens_is_right() {
 /// The largest sums of every accumulator on the way, in both directions.
 #[test]
 fn extremes_do_not_overflow() {
-    for (bits, low, high) in [(Bits::Four, -8, 7), (Bits::Eight, -128, 127)] {
-        for inputs in [16, 127, 128, 129, 8640, 70_001] {
-            for (w, q) in [(1, low), (-1, low), (1, high), (-1, high)] {
-                for tokens in [1, 5] {
-                    let format = (Layout::T2, Scaling::Tensor);
-                    let case = Case::new((tokens, 33, inputs), format, bits, || w, || q);
-                    let expected = case.expected();
-                    for backend in Backend::available() {
-                        assert!(
-                            case.integers(backend) == expected,
-                            "{backend:?} {bits:?} K = {inputs}, {w} × {q}"
-                        );
+    for layout in [Layout::T2, Layout::T5] {
+        for (bits, low, high) in [(Bits::Four, -8, 7), (Bits::Eight, -128, 127)] {
+            for inputs in [16, 127, 128, 129, 8640, 70_001] {
+                for (w, q) in [(1, low), (-1, low), (1, high), (-1, high)] {
+                    for tokens in [1, 5] {
+                        let format = (layout, Scaling::Tensor);
+                        let case = Case::new((tokens, 33, inputs), format, bits, || w, || q);
+                        let expected = case.expected();
+                        for backend in Backend::available() {
+                            assert!(
+                                case.integers(backend) == expected,
+                                "{backend:?} {layout:?} {bits:?} K = {inputs}, {w} × {q}"
+                            );
+                        }
                     }
                 }
             }
@@ -164,23 +173,28 @@ fn extremes_do_not_overflow() {
 
 #[test]
 fn floats_have_the_same_bits_for_every_backend_and_cut() {
-    for scaling in SCALINGS {
-        for bits in [Bits::Four, Bits::Eight] {
-            for shape in [(1, 50, 8640), (7, 37, 640), (14, 35, 333)] {
-                let case = Case::random(shape, (Layout::T2, scaling), bits, 5);
-                let (tokens, outputs, _) = shape;
-                let scalar = Backend::new(crate::BackendId::Scalar).unwrap();
-                let whole = case.floats(scalar, 0..tokens, 0..outputs);
-                for backend in Backend::available() {
-                    assert!(
-                        case.floats(backend, 0..tokens, 0..outputs) == whole,
-                        "{backend:?} {scaling:?} {shape:?}"
-                    );
-                    for (from, to) in [(0, 3), (3, 17), (17, outputs), (20, 20)] {
-                        let part = case.floats(backend, tokens / 2..tokens, from..to);
-                        let rows = whole.chunks_exact(outputs).skip(tokens / 2);
-                        let expected: Vec<u32> = rows.flat_map(|row| row[from..to].to_vec()).collect();
-                        assert!(part == expected, "{backend:?} {scaling:?} {shape:?} {from}..{to}");
+    for layout in [Layout::T2, Layout::T5] {
+        for scaling in SCALINGS {
+            for bits in [Bits::Four, Bits::Eight] {
+                for shape in [(1, 50, 8640), (7, 37, 640), (14, 35, 333)] {
+                    let case = Case::random(shape, (layout, scaling), bits, 5);
+                    let (tokens, outputs, _) = shape;
+                    let scalar = Backend::new(crate::BackendId::Scalar).unwrap();
+                    let whole = case.floats(scalar, 0..tokens, 0..outputs);
+                    for backend in Backend::available() {
+                        assert!(
+                            case.floats(backend, 0..tokens, 0..outputs) == whole,
+                            "{backend:?} {layout:?} {scaling:?} {shape:?}"
+                        );
+                        for (from, to) in [(0, 3), (3, 17), (17, outputs), (20, 20)] {
+                            let part = case.floats(backend, tokens / 2..tokens, from..to);
+                            let rows = whole.chunks_exact(outputs).skip(tokens / 2);
+                            let expected: Vec<u32> = rows.flat_map(|row| row[from..to].to_vec()).collect();
+                            assert!(
+                                part == expected,
+                                "{backend:?} {layout:?} {scaling:?} {shape:?} {from}..{to}"
+                            );
+                        }
                     }
                 }
             }

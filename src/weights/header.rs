@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0..4 | magic `HBLW` |
 //! | 4..6 | layout version, u16 |
-//! | 6 | layout: 2 = `T2` |
+//! | 6 | layout: 2 = `T2`, 5 = `T5` |
 //! | 7 | scaling: 0 = per tensor, 1 = per row, 2 = per group |
 //! | 8..12 | group length, u32; 0 unless scaling is 2 |
 //! | 16..24 | rows N, u64 |

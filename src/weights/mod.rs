@@ -4,6 +4,7 @@
 //! table in the source), the same on every machine, position-independent and without alignment needs: write it to a
 //! file, map it, send it. A blob that is truncated, damaged, or of another version is refused when it is opened.
 
+mod codes;
 mod header;
 mod ternary;
 
@@ -11,21 +12,17 @@ use header::HEADER_BYTES;
 pub use ternary::{absmean, absmean_rows};
 
 use crate::error::{Error, Result, check_len, check_nonzero, checked_size};
-use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, MAX_COLUMNS, MAX_ROWS, PANEL_ROWS, ZERO_WEIGHTS_BYTE};
+use crate::layout::{MAX_COLUMNS, MAX_ROWS, PANEL_ROWS};
 
 /// How codes are packed.
 #[non_exhaustive]
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// Two bits a weight.
+    /// Two bits a weight. The faster one wherever memory is not what limits.
     T2 = 2,
-}
-
-impl Layout {
-    fn from_number(number: u8) -> Option<Layout> {
-        (number == Layout::T2 as u8).then_some(Layout::T2)
-    }
+    /// Five weights a byte, 1.625 bits each. The faster one for few tokens and weights that no cache holds.
+    T5 = 5,
 }
 
 /// How many scales a weight matrix has.
@@ -77,7 +74,7 @@ impl WeightSpec {
         };
         let overflow = Error::SizeOverflow { argument: BYTES };
         let scale_bytes = checked_size(scales, 4, BYTES)?.checked_next_multiple_of(64).ok_or(overflow)?;
-        let codes = checked_size(padded_rows / PANEL_ROWS, panel_bytes(columns), BYTES)?;
+        let codes = checked_size(padded_rows / PANEL_ROWS, layout.panel_bytes(columns), BYTES)?;
         let packed_len =
             scale_bytes.checked_add(codes).and_then(|len| len.checked_add(HEADER_BYTES)).ok_or(overflow)?;
         Ok(WeightSpec { rows, columns, layout, scaling, scale_bytes, packed_len })
@@ -161,23 +158,29 @@ impl WeightSpec {
         ternary::check_ternary(self.columns, ternary)?;
         check_scales(scales.iter().copied())?;
 
-        let (scale_bytes, codes) = blob[HEADER_BYTES..].split_at_mut(self.scale_bytes);
+        let scale_bytes = &mut blob[HEADER_BYTES..][..self.scale_bytes];
         scale_bytes.fill(0);
         for (index, scale) in scales.iter().enumerate() {
             let at = self.scale_slot(index / self.groups(), index % self.groups()) * 4;
             scale_bytes[at..at + 4].copy_from_slice(&scale.to_le_bytes());
         }
-        codes.fill(ZERO_WEIGHTS_BYTE);
-        for (row, weights) in ternary.chunks_exact(self.columns).enumerate() {
-            let panel = &mut codes[row / PANEL_ROWS * panel_bytes(self.columns)..];
-            for (column, &weight) in weights.iter().enumerate() {
-                let (byte, shift) = code_position(row % PANEL_ROWS, column);
-                // Replaces the code 1 of the fill.
-                panel[byte] ^= (1 ^ (weight + 1) as u8) << shift;
+        self.write_codes(blob, |row, column| (ternary[row * self.columns + column] + 1) as u8);
+        Ok(())
+    }
+
+    /// Writes the codes and, as the last part of the blob, its header.
+    fn write_codes(&self, blob: &mut [u8], code: impl Fn(usize, usize) -> u8) {
+        let codes = &mut blob[HEADER_BYTES + self.scale_bytes..];
+        let panels = codes.chunks_exact_mut(self.layout.panel_bytes(self.columns));
+        for (panel, first) in panels.zip((0..self.rows).step_by(PANEL_ROWS)) {
+            self.layout.fill(panel, self.columns);
+            for row in 0..PANEL_ROWS.min(self.rows - first) {
+                for column in 0..self.columns {
+                    self.layout.set_code(panel, row, column, code(first + row, column));
+                }
             }
         }
         header::write(self, blob);
-        Ok(())
     }
 
     /// Index of a scale in the blob: rows of a panel are neighbours, so that a panel loads its 16 at once.
@@ -199,17 +202,6 @@ impl WeightSpec {
             }
         }
     }
-}
-
-/// Bytes of a `T2` panel.
-const fn panel_bytes(columns: usize) -> usize {
-    columns.div_ceil(BLOCK_COLUMNS) * BLOCK_BYTES
-}
-
-/// Byte within a `T2` panel, and shift within the byte, of a weight.
-const fn code_position(row: usize, column: usize) -> (usize, usize) {
-    let within = column % BLOCK_COLUMNS;
-    (column / BLOCK_COLUMNS * BLOCK_BYTES + 4 * row + within % 4, within / 4 * 2)
 }
 
 fn check_scales(scales: impl Iterator<Item = f32>) -> Result<()> {
@@ -234,27 +226,20 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     /// [`Error::BlobLength`], [`Error::BlobMagic`], [`Error::BlobVersion`], [`Error::BlobHeader`],
-    /// [`Error::BlobPayload`], [`Error::Scale`], or [`Error::Code`] where a code is 3.
+    /// [`Error::BlobPayload`], [`Error::Scale`], or [`Error::Code`] where a code is none of the three.
     pub fn open(blob: &'a [u8]) -> Result<Weights<'a>> {
         let weights = Self::open_verified(blob)?;
         header::check_payload(blob)?;
         let scales = weights.scales.chunks_exact(4);
         check_scales(scales.map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])))?;
-        // A byte holds a code 3 where both bits of a field are set.
-        match weights.codes.iter().position(|code| code & code >> 1 & 0b01_01_01_01 != 0) {
-            None => weights.check_padding().map(|()| weights),
-            Some(byte) => {
-                let code = weights.codes[byte];
-                let field = (code & code >> 1 & 0b01_01_01_01).trailing_zeros() as usize / 2;
-                let (panel, within) =
-                    (byte / panel_bytes(weights.columns()), byte % panel_bytes(weights.columns()));
-                let row = panel * PANEL_ROWS + within % BLOCK_BYTES / 4;
-                Err(Error::Code {
-                    row,
-                    column: within / BLOCK_BYTES * BLOCK_COLUMNS + 4 * field + within % 4,
-                })
+        let layout = weights.spec.layout;
+        for (panel, codes) in weights.codes.chunks_exact(layout.panel_bytes(weights.columns())).enumerate() {
+            if let Some((row, column)) = layout.damage(codes) {
+                return Err(Error::Code { row: panel * PANEL_ROWS + row, column });
             }
         }
+        weights.check_padding()?;
+        Ok(weights)
     }
 
     /// [`Error::BlobPayload`] unless all beyond the matrix is as packing leaves it: weights and scales of zero.
@@ -262,10 +247,9 @@ impl<'a> Weights<'a> {
         let (rows, columns) = (self.rows(), self.columns());
         let padded_rows = rows.next_multiple_of(PANEL_ROWS);
         let is_zero = |row: usize, column| {
-            let (byte, shift) = code_position(row % PANEL_ROWS, column);
-            self.panel(row / PANEL_ROWS)[byte] >> shift & 3 == 1
+            self.spec.layout.code(self.panel(row / PANEL_ROWS), row % PANEL_ROWS, column) == 1
         };
-        let right = columns..columns.next_multiple_of(BLOCK_COLUMNS);
+        let right = self.spec.layout.padding(columns);
         let codes = (0..padded_rows).all(|row| right.clone().all(|column| is_zero(row, column)))
             && (rows..padded_rows).all(|row| (0..columns).all(|column| is_zero(row, column)));
         let mut slots = self.scales.chunks_exact(4).enumerate();
@@ -309,8 +293,7 @@ impl<'a> Weights<'a> {
         if row >= self.rows() || column >= self.columns() {
             return 0;
         }
-        let (byte, shift) = code_position(row % PANEL_ROWS, column);
-        (self.panel(row / PANEL_ROWS)[byte] >> shift & 3) as i8 - 1
+        self.spec.layout.code(self.panel(row / PANEL_ROWS), row % PANEL_ROWS, column) as i8 - 1
     }
 
     /// The scale of a row's group (group 0 unless the scaling is by group); 0 outside the matrix.
@@ -337,15 +320,40 @@ impl<'a> Weights<'a> {
         Ok(())
     }
 
+    /// Packs the same weights and scales in another layout, into a blob of that layout's length.
+    ///
+    /// # Errors
+    /// [`Error::SizeOverflow`]; [`Error::Length`] unless `blob` has the [`WeightSpec::packed_len`] of the shape and
+    /// scaling in that layout. Then it is untouched.
+    ///
+    /// ```
+    /// use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
+    /// let two_bits = WeightSpec::new(1, 3, Layout::T2, Scaling::Row)?;
+    /// let mut blob = vec![0; two_bits.packed_len()];
+    /// two_bits.pack(&[1, 0, -1], &[0.5], &mut blob)?;
+    /// let trits = WeightSpec::new(1, 3, Layout::T5, Scaling::Row)?;
+    /// let mut smaller = vec![0; trits.packed_len()];
+    /// Weights::open(&blob)?.repack(Layout::T5, &mut smaller)?;
+    /// assert_eq!(Weights::open(&smaller)?.weight(0, 2), -1);
+    /// # Ok::<(), hbitlinear::Error>(())
+    /// ```
+    pub fn repack(&self, layout: Layout, blob: &mut [u8]) -> Result<()> {
+        let spec = WeightSpec::new(self.rows(), self.columns(), layout, self.spec.scaling)?;
+        check_len("blob", spec.packed_len, blob.len())?;
+        blob[HEADER_BYTES..][..spec.scale_bytes].copy_from_slice(self.scales);
+        spec.write_codes(blob, |row, column| (self.weight(row, column) + 1) as u8);
+        Ok(())
+    }
+
     /// The code bytes of one panel.
     fn panel(&self, panel: usize) -> &'a [u8] {
-        let bytes = panel_bytes(self.columns());
+        let bytes = self.spec.layout.panel_bytes(self.columns());
         &self.codes[panel * bytes..][..bytes]
     }
 
     /// The code bytes from a panel on, and the distance of panels.
     pub(crate) fn panels(&self, first: usize) -> (&'a [u8], usize) {
-        let bytes = panel_bytes(self.columns());
+        let bytes = self.spec.layout.panel_bytes(self.columns());
         (&self.codes[first * bytes..], bytes)
     }
 

@@ -17,7 +17,7 @@ use crate::arch::kernels::{Panels, Product};
 use crate::arch::scalar;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
 
-pub(super) const PRODUCT: Product = Product { token_tile: 6, t2, fold_group };
+pub(super) const PRODUCT: Product = Product { token_tile: 6, t2, fold_group, ..scalar::KERNELS.product };
 
 /// Blocks that an i16 accumulator takes.
 const BLOCKS: usize = 16;
@@ -54,7 +54,7 @@ fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]
 fn alone(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
     let masks = [_mm256_set1_epi8(0b0011), _mm256_set1_epi8(0b1100)];
     for (panel, sums) in sums.iter_mut().enumerate() {
-        let codes = panels.panel(panel);
+        let codes = panels.t2(panel);
         let mut wide = [_mm256_setzero_si256(); 2];
         let chunks = codes.chunks(BLOCKS_ALONE * BLOCK_BYTES).zip(q.chunks(BLOCKS_ALONE * BLOCK_COLUMNS));
         for (codes, q) in chunks {
@@ -88,7 +88,7 @@ fn alone(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
 fn tile<const T: usize>(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
     let mask = _mm256_set1_epi8(3);
     for (panel, sums) in sums.chunks_exact_mut(T).enumerate() {
-        let codes = panels.panel(panel);
+        let codes = panels.t2(panel);
         for half in 0..2 {
             let mut wide = [_mm256_setzero_si256(); T];
             let chunks = codes.chunks(BLOCKS * BLOCK_BYTES).zip(q.chunks(BLOCKS * BLOCK_COLUMNS * T));

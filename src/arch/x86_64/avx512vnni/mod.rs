@@ -3,12 +3,12 @@
 use core::arch::x86_64::*;
 
 use crate::arch::kernels::{Kernels, Panels, Product};
-use crate::arch::x86_64::dot::{Dot, one_token, several_tokens};
+use crate::arch::x86_64::dot::{Dot, one_token, one_token_t5, several_tokens, several_tokens_t5};
 use crate::arch::x86_64::{avx512, detect};
 use crate::layout::PANEL_ROWS;
 
 pub(crate) const KERNELS: Kernels =
-    Kernels { product: Product { token_tile: 12, t2, ..avx512::KERNELS.product }, ..avx512::KERNELS };
+    Kernels { product: Product { token_tile: 12, t2, t5, ..avx512::KERNELS.product }, ..avx512::KERNELS };
 
 pub(crate) fn detect() -> bool {
     detect::avx512_vnni()
@@ -61,9 +61,56 @@ unsafe impl Dot for __m512i {
     }
 
     #[inline(always)]
-    unsafe fn unscale<const BITS: u32>(self) -> Self {
+    unsafe fn next_nibble(self) -> Self {
         // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srai_epi32::<BITS>(self) }
+        unsafe { _mm512_srli_epi32::<4>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn field_at(self, bit: u32) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn triple(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_add_epi8(_mm512_add_epi8(self, self), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn front_trit(self) -> Self {
+        // SAFETY: the caller has AVX-512 BW.
+        unsafe {
+            // ⌊3x / 4⌋ = x − ⌈⌈x / 2⌉ / 2⌉, and its upper two bits are the digit.
+            let zero = _mm512_setzero_si512();
+            let quarter = _mm512_avg_epu8(_mm512_avg_epu8(self, zero), zero);
+            _mm512_srli_epi32::<6>(_mm512_sub_epi8(self, quarter))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn times_256(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_slli_epi32::<8>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn over_256(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srai_epi32::<8>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_sub_epi32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn quarter(self) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_srai_epi32::<2>(self) }
     }
 
     #[inline(always)]
@@ -73,51 +120,35 @@ unsafe impl Dot for __m512i {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
-    // A tile of 12 tokens × 2 panels or 6 × 4 has 24 accumulators of the 32 registers.
-    match tokens {
-        1 => alone(panels, q, sums),
-        2 => tile::<4, 2>(panels, q, sums),
-        3 => tile::<4, 3>(panels, q, sums),
-        4 => tile::<4, 4>(panels, q, sums),
-        5 => tile::<4, 5>(panels, q, sums),
-        6 => tile::<4, 6>(panels, q, sums),
-        7 => tile::<2, 7>(panels, q, sums),
-        8 => tile::<2, 8>(panels, q, sums),
-        9 => tile::<2, 9>(panels, q, sums),
-        10 => tile::<2, 10>(panels, q, sums),
-        11 => tile::<2, 11>(panels, q, sums),
-        _ => tile::<2, 12>(panels, q, sums),
-    }
+/// Instantiates the kernels of a layout for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
+/// accumulators of the 32 registers.
+macro_rules! kernel {
+    ($name:ident = $several:ident, $one:ident) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn $name(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+            fn tile<const R: usize, const T: usize>(p: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+                // SAFETY: this function has the features; the driver gives as many values as there are columns.
+                unsafe { $several::<__m512i, R, T>(p, q, sums) }
+            }
+            match tokens {
+                // SAFETY: as above.
+                1 => unsafe { $one::<__m512i, 8>(panels, q, sums) },
+                2 => tile::<4, 2>(panels, q, sums),
+                3 => tile::<4, 3>(panels, q, sums),
+                4 => tile::<4, 4>(panels, q, sums),
+                5 => tile::<4, 5>(panels, q, sums),
+                6 => tile::<4, 6>(panels, q, sums),
+                7 => tile::<2, 7>(panels, q, sums),
+                8 => tile::<2, 8>(panels, q, sums),
+                9 => tile::<2, 9>(panels, q, sums),
+                10 => tile::<2, 10>(panels, q, sums),
+                11 => tile::<2, 11>(panels, q, sums),
+                _ => tile::<2, 12>(panels, q, sums),
+            }
+        }
+    };
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn alone(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
-    let mut first = 0;
-    // SAFETY: this function has the features; the driver gives as many values as the panels have columns.
-    unsafe {
-        while first + 4 <= panels.count() {
-            one_token::<__m512i, 4>(panels, first, q, sums);
-            first += 4;
-        }
-        for first in first..panels.count() {
-            one_token::<__m512i, 1>(panels, first, q, sums);
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn tile<const R: usize, const T: usize>(panels: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
-    let mut first = 0;
-    // SAFETY: this function has the features; the driver gives as many values as the panels have columns.
-    unsafe {
-        while first + R <= panels.count() {
-            several_tokens::<__m512i, R, T>(panels, first, q, sums);
-            first += R;
-        }
-        for first in first..panels.count() {
-            several_tokens::<__m512i, 1, T>(panels, first, q, sums);
-        }
-    }
-}
+kernel!(t2 = several_tokens, one_token);
+kernel!(t5 = several_tokens_t5, one_token_t5);
