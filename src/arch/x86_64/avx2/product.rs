@@ -17,7 +17,8 @@ use crate::arch::kernels::{Panels, Product};
 use crate::arch::scalar;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
 
-pub(super) const PRODUCT: Product = Product { token_tile: 6, t2, fold_group, ..scalar::KERNELS.product };
+pub(super) const PRODUCT: Product =
+    Product { token_tile: 6, interleave: 4, t2, fold_group, ..scalar::KERNELS.product };
 
 /// Blocks that an i16 accumulator takes.
 const BLOCKS: usize = 16;
