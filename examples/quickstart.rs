@@ -3,6 +3,9 @@
 //! `ffi/examples/h_bitlinear.c` and `.cpp` are the same program through the C ABI; a test holds their output against
 //! this one's, line by line.
 
+use core::error::Error;
+use std::io::{Write, stdout};
+
 use hbitlinear::hadamard::Transform;
 use hbitlinear::norm::RmsNorm;
 use hbitlinear::quantize::{Quantizer, Rule};
@@ -24,9 +27,13 @@ impl Random {
     }
 }
 
-fn main() -> hbitlinear::Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
+    run(&mut stdout())
+}
+
+pub(crate) fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let backend = Backend::best();
-    println!("backend {}", backend.name());
+    writeln!(out, "backend {}", backend.name())?;
     let mut random = Random(1);
 
     // Offline: trained weights to ternary ones, packed into a blob that a file could hold.
@@ -36,7 +43,7 @@ fn main() -> hbitlinear::Result<()> {
     let spec = WeightSpec::new(OUTPUTS, FEATURES, Layout::T2, Scaling::Tensor)?;
     let mut blob = vec![0; spec.packed_len()];
     spec.pack(&ternary, &[alpha], &mut blob)?;
-    println!("weights: {} bytes, alpha 0x{:08x}", blob.len(), alpha.to_bits());
+    writeln!(out, "weights: {} bytes, alpha 0x{:08x}", blob.len(), alpha.to_bits())?;
 
     // The layer is a description that borrows the blob.
     let layer = HBitLinear::new(
@@ -55,7 +62,7 @@ fn main() -> hbitlinear::Result<()> {
 
     for (token, row) in y.chunks(OUTPUTS).enumerate() {
         for (output, value) in row.iter().enumerate() {
-            println!("y[{token}][{output}] = {value:.6} 0x{:08x}", value.to_bits());
+            writeln!(out, "y[{token}][{output}] = {value:.6} 0x{:08x}", value.to_bits())?;
         }
     }
     Ok(())

@@ -30,11 +30,18 @@ pub mod reference;
 pub mod weights;
 
 mod arch;
+mod input;
 mod linear;
 mod output;
 mod workspace;
 
 pub use arch::{Backend, BackendId};
 pub use error::{Error, Result, Status};
+pub use input::Input;
 pub use linear::{BitLinear, HBitLinear};
 pub use output::OutputMut;
+
+/// Compiles the Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,6 +11,7 @@ use crate::arch::kernels::Source;
 use crate::error::{Error, Result, check_len, checked_size};
 use crate::gemm;
 use crate::hadamard::{Direction, Transform};
+use crate::input::{self, Input};
 use crate::norm::{RmsNorm, check_finite};
 use crate::output::OutputMut;
 use crate::quantize::{Activations, ActivationsMut, Quantizer};
@@ -45,13 +46,14 @@ impl<'a> Stages<'a> {
     }
 
     fn quantize_size(&self) -> Result<Size> {
-        Size::EMPTY.and::<f32>(self.weights.columns())
+        let features = self.weights.columns();
+        Size::EMPTY.and::<f32>(features)?.and::<f32>(input::room(features))
     }
 
-    fn quantize(
+    fn quantize<T: Input>(
         &self,
         backend: Backend,
-        x: &[f32],
+        x: &[T],
         out: &mut ActivationsMut<'_>,
         workspace: &mut [u8],
     ) -> Result<()> {
@@ -59,21 +61,29 @@ impl<'a> Stages<'a> {
         self.quantizer.check(out)?;
         check_len("features of the activations", features, out.features())?;
         check_len("x", checked_size(out.tokens(), features, "tokens * features")?, x.len())?;
-        let row = Workspace::new(workspace, self.quantize_size()?)?.take::<f32>(features);
+        let mut workspace = Workspace::new(workspace, self.quantize_size()?)?;
+        let row = workspace.take::<f32>(features);
+        let room = workspace.take::<f32>(input::room(features));
         // A row with a NaN or an infinity is found out by its norm or its statistic before anything of it is written.
         // Several rows are all tried before any is written: a scan for non-finite input is enough, unless values that
         // no model has come near an overflow in the norm's gain or in the transform.
         if out.tokens() > 1 {
-            check_finite(backend, "x", features, x)?;
-            if self.may_overflow(backend, x) {
-                for (index, x) in x.chunks_exact(features).enumerate() {
-                    self.rotate(backend, x, row)
-                        .and_then(|()| check_finite(backend, "x", features, row).ok())
-                        .ok_or(Error::NonFinite { argument: "x", row: index })?;
+            let normalised = self.largest_normalised(backend);
+            for (index, x) in x.chunks_exact(features).enumerate() {
+                let x = T::to_f32(x, room);
+                let largest = largest(backend, x);
+                let may_overflow = normalised.unwrap_or(largest) >= self.overflow_limit();
+                let finite = largest.is_finite()
+                    && (!may_overflow
+                        || self.rotate(backend, x, row).is_some()
+                            && check_finite(backend, "x", features, row).is_ok());
+                if !finite {
+                    return Err(Error::NonFinite { argument: "x", row: index });
                 }
             }
         }
         for (x, (values, scale, sum)) in x.chunks_exact(features).zip(out.rows()) {
+            let x = T::to_f32(x, room);
             let packed = self.rotate(backend, x, row).and_then(|()| self.quantizer.row(backend, row, values));
             (*scale, *sum) = packed.ok_or(Error::NonFinite { argument: "x", row: 0 })?;
         }
@@ -97,18 +107,17 @@ impl<'a> Stages<'a> {
         Some(())
     }
 
-    fn may_overflow(&self, backend: Backend, x: &[f32]) -> bool {
-        // A transform of n points sums n values; an RMS-normalised value is at most √n.
+    /// A bound on what leaves the norm, if there is one: an RMS-normalised value is at most √n.
+    fn largest_normalised(&self, backend: Backend) -> Option<f32> {
+        let norm = self.norm.as_ref()?;
+        let gain = norm.weight().map_or(1.0, |weight| largest(backend, weight));
+        Some(gain * self.weights.columns() as f32)
+    }
+
+    /// Below this no sum of a transform's n values can overflow.
+    fn overflow_limit(&self) -> f32 {
         let points = self.transform.map_or(1, |transform| transform.block_len()) as f32;
-        let largest = |x: &[f32]| {
-            // SAFETY: `backend` proves the CPU's features.
-            f32::from_bits(unsafe { (backend.kernels().max_magnitude_bits)(x) })
-        };
-        let entering = match &self.norm {
-            Some(norm) => norm.weight().map_or(1.0, largest) * self.weights.columns() as f32,
-            None => largest(x),
-        };
-        entering >= f32::MAX / points / 2.0
+        f32::MAX / points / 2.0
     }
 
     fn forward_size(&self, tokens: usize) -> Result<Size> {
@@ -120,10 +129,10 @@ impl<'a> Stages<'a> {
             .and::<u8>(self.quantize_size()?.bytes().max(gemm::workspace_len()))
     }
 
-    fn forward(
+    fn forward<T: Input>(
         &self,
         backend: Backend,
-        x: &[f32],
+        x: &[T],
         y: &mut OutputMut<'_, f32>,
         workspace: &mut [u8],
     ) -> Result<()> {
@@ -143,6 +152,12 @@ impl<'a> Stages<'a> {
         let activations = out.into_activations();
         gemm::product(backend, &self.weights, &activations, 0..tokens, 0..outputs, y, scratch)
     }
+}
+
+/// The largest magnitude; a NaN or an infinity if there is one.
+fn largest(backend: Backend, x: &[f32]) -> f32 {
+    // SAFETY: `backend` proves the CPU's features.
+    f32::from_bits(unsafe { (backend.kernels().max_magnitude_bits)(x) })
 }
 
 macro_rules! layer {
@@ -176,10 +191,10 @@ macro_rules! layer {
             /// [`Error::Length`] unless `x` holds K values for each row of `y` and `y` has N outputs;
             /// [`Error::Workspace`] below [`workspace_len`](Self::workspace_len) bytes; [`Error::NonFinite`] naming the
             /// first row with a NaN, an infinity or an overflow. Then `y` is untouched.
-            pub fn forward(
+            pub fn forward<T: Input>(
                 &self,
                 backend: Backend,
-                x: &[f32],
+                x: &[T],
                 y: &mut OutputMut<'_, f32>,
                 workspace: &mut [u8],
             ) -> Result<()> {
@@ -193,10 +208,10 @@ macro_rules! layer {
             /// [`Error::Length`], [`Error::Value`] if the room has another width than the quantiser,
             /// [`Error::Workspace`] below [`quantize_workspace_len`](Self::quantize_workspace_len) bytes,
             /// [`Error::NonFinite`] naming the row within `x`. Then the room is untouched.
-            pub fn quantize(
+            pub fn quantize<T: Input>(
                 &self,
                 backend: Backend,
-                x: &[f32],
+                x: &[T],
                 out: &mut ActivationsMut<'_>,
                 workspace: &mut [u8],
             ) -> Result<()> {

@@ -157,3 +157,35 @@ fn weight_quantiser() {
         }
     });
 }
+
+/// The order of a row's f64 sum, which the rounding to f32 nearly always hides: sums a few f64 steps from the middle
+/// between two f32, with terms of half a step that count or not by what they are added to first.
+#[test]
+fn order_of_sums() {
+    let alpha = |backend, row: &[f32]| absmean(backend, row, 0.0, &mut vec![0; row.len()]).unwrap();
+    let mut random = Random::new(11);
+    let rows: Vec<Vec<f32>> = (0..400)
+        .map(|_| {
+            let step = 2_f32.powi(-52);
+            let terms = [0.0, step / 4.0, step / 2.0, step * 0.75, step];
+            let mut row: Vec<f32> = (0..64).map(|_| terms[random.below(5)]).collect();
+            let (one, middle) = (random.below(32), random.below(32));
+            row[one] = 1.0;
+            // What the other terms add up to, give or take a few.
+            row[one + 32] = 2_f32.powi(-24) - 32.0 * step;
+            row.swap(one + 32, middle + 32);
+            row
+        })
+        .collect();
+    for_each_backend(|backend| {
+        for row in &rows {
+            assert_same_bits(
+                &[alpha(scalar(), row)],
+                &[alpha(backend, row)],
+                format_args!("{backend:?} {row:?}"),
+            );
+        }
+    });
+    let above = rows.iter().filter(|row| alpha(scalar(), row) > 1.0 / 64.0).count();
+    assert!((1..rows.len()).contains(&above), "the rows must lie on both sides of the middle");
+}

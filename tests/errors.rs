@@ -397,13 +397,14 @@ fn backends() {
 
 #[test]
 fn statuses_are_numbered_without_gaps_and_say_something() {
-    for number in 0..=Status::Internal as i32 {
-        let status = Status::from_number(number).unwrap();
-        assert_eq!(status as i32, number);
+    let mut numbers = 0;
+    while let Some(status) = Status::from_number(numbers) {
+        assert_eq!(status as i32, numbers);
         assert!(status.text().to_bytes().is_ascii() && !status.text().is_empty());
+        numbers += 1;
     }
+    assert_eq!(numbers, Status::Misaligned as i32 + 1, "the last one so far");
     assert_eq!(Status::from_number(-1), None);
-    assert_eq!(Status::from_number(Status::Internal as i32 + 1), None);
     let message = Error::Range { argument: "tokens", start: 2, end: 1, limit: 3 }.to_string();
     assert_eq!(message, "tokens: expected a range within 0..3, got 2..1");
 }

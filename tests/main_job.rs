@@ -244,7 +244,8 @@ fn refuses_files() {
         ("empty.npy", "w.npy", &["empty.npy", "[0, 16]"]),
         ("double.npy", "w.npy", &["double.npy", "f32 or f16", "f8"]),
         ("x.npy", "narrow.npy", &["narrow.npy", "K = 16", "[3, 8]"]),
-        ("nan.npy", "w.npy", &["nan", "row 1"]),
+        ("nan.npy", "w.npy", &["nan.npy", "row 1, column 4", "NaN"]),
+        ("x.npy", "nan.npy", &["nan.npy", "row 1, column 4", "NaN"]),
     ] {
         let arguments = ["--activations".into(), path(x), "--weights".into(), path(w)];
         assert_refused(&format!("files_{x}_{w}"), &arguments, words);

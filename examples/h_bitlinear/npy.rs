@@ -49,5 +49,13 @@ pub(crate) fn read(path: &Path) -> Result<Matrix, String> {
         _ => cannot_read(error),
     })?;
     // The file holds them, so the counts fit.
-    Ok(Matrix { rows: rows as usize, columns: columns as usize, values })
+    let (rows, columns) = (rows as usize, columns as usize);
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let (row, column) = (index / columns, index % columns);
+        return Err(format!(
+            "{name}: row {row}, column {column}: expected a finite value, got {}",
+            values[index]
+        ));
+    }
+    Ok(Matrix { rows, columns, values })
 }

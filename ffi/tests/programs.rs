@@ -8,7 +8,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use core_crate::{Backend, BackendId, Status};
+extern crate core_crate as hbitlinear;
+use hbitlinear::{Backend, BackendId, Status};
+
+#[allow(dead_code, reason = "its main")]
+#[path = "../../examples/quickstart.rs"]
+mod quickstart;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -28,8 +33,12 @@ fn library() -> Outcome<&'static Library> {
 
 fn build() -> Outcome<Library> {
     let manifest = Path::new(FFI).join("Cargo.toml");
-    let output = cargo("build")
-        .args(["--package", "hbitlinear-ffi", "--lib", "--message-format", "json-render-diagnostics"])
+    // In the profile that this test was built in, so that the dependencies are at hand.
+    let profile = if env!("HBL_PROFILE") == "release" { "bench" } else { "test" };
+    let output = Command::new(env!("CARGO"))
+        .current_dir(FFI)
+        .args(["build", "--package", "hbitlinear-ffi", "--lib", "--profile", profile])
+        .args(["--message-format", "json-render-diagnostics"])
         .output()?;
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the library does not build:\n{log}");
@@ -46,14 +55,6 @@ fn build() -> Outcome<Library> {
         found.cloned().ok_or_else(|| format!("cargo names no .{extension} but {files:?}"))
     };
     Ok(Library { shared: with("so")?, archive: with("a")? })
-}
-
-/// Cargo, in the profile that this test was built in, so that the dependencies are at hand.
-fn cargo(command: &str) -> Command {
-    let profile = if env!("HBL_PROFILE") == "release" { "bench" } else { "test" };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(FFI).args([command, "--profile", profile]);
-    cargo
 }
 
 /// How a program finds the library.
@@ -111,7 +112,9 @@ fn succeed(command: &mut Command) -> Outcome<String> {
 #[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
 #[test]
 fn rust_c_and_cpp_print_the_same_digits() -> Outcome {
-    let rust = succeed(cargo("run").args(["--quiet", "--package", "hbitlinear", "--example", "quickstart"]))?;
+    let mut printed = Vec::new();
+    quickstart::run(&mut printed)?;
+    let rust = String::from_utf8(printed)?;
     assert_eq!(rust.lines().count(), 2 + 4 * 32, "{rust}");
     println!("{}", rust.lines().next().unwrap_or_default());
     for (source, link) in

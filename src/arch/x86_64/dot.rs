@@ -16,9 +16,7 @@
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
 use crate::arch::kernels::{MAX_RUN_COLUMNS, Panels};
-use crate::layout::{
-    BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_BLOCK_COLUMNS, T5_GROUP_BYTES, T5_QUARTER_BYTES,
-};
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_GROUP_BYTES, T5_QUARTER_BYTES};
 
 /// A vector of i32 lanes, which hold the four code bytes of a row or its sum.
 ///
@@ -161,13 +159,7 @@ unsafe fn several_rows<D: Dot, const R: usize, const T: usize>(
         for at in (0..panels.t2(0).len()).step_by(BLOCK_BYTES) {
             let mut fields = codes.map(|codes| D::load(codes.add(at)));
             for _ in 0..4 {
-                let codes = fields.map(|field| field.and(mask));
-                for (t, acc) in acc.iter_mut().enumerate() {
-                    let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
-                    for (acc, codes) in acc.iter_mut().zip(codes) {
-                        *acc = acc.dot(codes, x);
-                    }
-                }
+                add_field(fields.map(|field| field.and(mask)), q, &mut acc);
                 fields = fields.map(|field| field.next_field());
                 q = q.add(4 * T);
             }
@@ -287,25 +279,29 @@ unsafe fn several_rows_t5<D: Dot, const R: usize, const T: usize>(
         let mask = D::splat(0x0303_0303);
         let mut acc = [[D::splat(0); R]; T];
         let mut q = q.as_ptr();
-        let mut add = |codes: [D; R]| {
-            for (t, acc) in acc.iter_mut().enumerate() {
-                let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
-                for (acc, codes) in acc.iter_mut().zip(codes) {
-                    *acc = acc.dot(codes.and(mask), x);
-                }
-            }
-            q = q.add(4 * T);
-        };
         for quarter in panels.quarters() {
             let (rest, blocks) = quarter_offsets(quarter);
+            let shift = (quarter % 4 * 2) as u32;
+            let mut fields = [mask; R];
+            let mut trits = [mask; R];
             for block in 0..3 {
-                let mut trits = codes.map(|codes| D::load(codes.add(blocks + block * BLOCK_BYTES)));
+                for (trits, codes) in trits.iter_mut().zip(codes) {
+                    *trits = D::load(codes.add(blocks + block * BLOCK_BYTES));
+                }
                 for _ in 0..5 {
-                    add(trits.map(|trits| trits.front_trit()));
-                    trits = trits.map(|trits| trits.triple());
+                    for (field, trits) in fields.iter_mut().zip(&mut trits) {
+                        *field = trits.front_trit().and(mask);
+                        *trits = trits.triple();
+                    }
+                    add_field(fields, q, &mut acc);
+                    q = q.add(4 * T);
                 }
             }
-            add(codes.map(|codes| D::load(codes.add(rest)).field_at((quarter % 4 * 2) as u32)));
+            for (field, codes) in fields.iter_mut().zip(codes) {
+                *field = D::load(codes.add(rest)).field_at(shift).and(mask);
+            }
+            add_field(fields, q, &mut acc);
+            q = q.add(4 * T);
         }
         for (t, acc) in acc.into_iter().enumerate() {
             for (r, acc) in acc.into_iter().enumerate() {
@@ -340,17 +336,19 @@ unsafe fn one_token_rows_t5<D: Dot, const R: usize>(
         for quarter in panels.quarters() {
             let (rest, blocks) = quarter_offsets(quarter);
             for block in 0..3 {
-                let x: [D; 5] =
-                    core::array::from_fn(|s| D::splat(q.add(4 * s).cast::<i32>().read_unaligned()));
-                q = q.add(T5_BLOCK_COLUMNS);
-                for (acc, codes) in acc.iter_mut().zip(codes) {
+                // All panels' dots of a digit before the next digit's: a panel's own ones wait for each other.
+                let mut trits = codes.map(|codes| {
                     let at = codes.wrapping_add(blocks + block * BLOCK_BYTES);
                     _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-                    let mut trits = D::load(at);
-                    for x in x {
-                        acc[0] = acc[0].dot(trits, x);
-                        trits = trits.triple();
-                        acc[1] = acc[1].dot(trits, x);
+                    D::load(at)
+                });
+                for _ in 0..5 {
+                    let x = D::splat(q.cast::<i32>().read_unaligned());
+                    q = q.add(4);
+                    for (acc, trits) in acc.iter_mut().zip(&mut trits) {
+                        acc[0] = acc[0].dot(*trits, x);
+                        *trits = trits.triple();
+                        acc[1] = acc[1].dot(*trits, x);
                     }
                 }
             }
@@ -365,6 +363,28 @@ unsafe fn one_token_rows_t5<D: Dot, const R: usize>(
             let to = rows.sums::<D>(first + r, 0, sums);
             let sum = whole.add(whole).add(whole).sub(next).over_256();
             D::load_sums(to).add(sum).store_sums(to);
+        }
+    }
+}
+
+/// Four columns of every vector of rows and token. A function and loops, because closures, those of array
+/// maps too, are not always inlined into the kernel and then run without the CPU features, forty times slower.
+///
+/// # Safety
+/// The CPU has the features of `D`; `q` points to four values for each token.
+#[inline(always)]
+unsafe fn add_field<D: Dot, const R: usize, const T: usize>(
+    codes: [D; R],
+    q: *const i8,
+    acc: &mut [[D; R]; T],
+) {
+    for (t, acc) in acc.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
+            for (acc, codes) in acc.iter_mut().zip(codes) {
+                *acc = acc.dot(codes, x);
+            }
         }
     }
 }

@@ -31,7 +31,7 @@
 mod tiles;
 mod unpack;
 
-use tiles::Block;
+use tiles::{Amx, Block, Unit};
 use unpack::{T2, T5, Unpack};
 
 use crate::arch::kernels::{Kernels, Panels, Product};
@@ -61,7 +61,7 @@ unsafe fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANE
     unsafe {
         match tokens {
             1 => (avx512vnni::KERNELS.product.t2)(panels, q, 1, sums),
-            _ => tile::<T2>(panels, q, tokens, sums),
+            _ => tile::<Amx, T2>(panels, q, tokens, sums),
         }
     }
 }
@@ -71,7 +71,7 @@ unsafe fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANE
     unsafe {
         match tokens {
             1 => (avx512vnni::KERNELS.product.t5)(panels, q, 1, sums),
-            _ => tile::<T5>(panels, q, tokens, sums),
+            _ => tile::<Amx, T5>(panels, q, tokens, sums),
         }
     }
 }
@@ -79,12 +79,17 @@ unsafe fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANE
 /// # Safety
 /// The CPU has AVX-512 BW and the thread may use AMX; `q` holds `tokens` values for each column, in whole tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn tile<U: Unpack>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+unsafe fn tile<X: Unit, U: Unpack>(
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    sums: &mut [[i32; PANEL_ROWS]],
+) {
     assert!((2..=2 * ROWS).contains(&tokens) && q.len().is_multiple_of(COLUMNS * tokens));
     assert!(sums.len() == panels.count() * tokens);
     // SAFETY: the caller's, and the lengths above.
     unsafe {
-        let block = Block::new(panels, q, tokens);
+        let block = Block::<X>::new(panels, q, tokens);
         let mut first = 0;
         while first < panels.count() {
             let rest = panels.count() - first;
@@ -97,3 +102,6 @@ unsafe fn tile<U: Unpack>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mu
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

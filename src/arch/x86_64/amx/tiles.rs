@@ -9,6 +9,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::__m512i;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 use super::unpack::Unpack;
@@ -22,12 +23,12 @@ const _: () = assert!(STRIDE == COLUMNS && STRIDE == 4 * PANEL_ROWS);
 
 /// What `ldtilecfg` reads.
 #[repr(C, align(64))]
-struct Config {
+pub(super) struct Config {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
-    row_bytes: [u16; 16],
-    rows: [u8; 16],
+    pub(super) row_bytes: [u16; 16],
+    pub(super) rows: [u8; 16],
 }
 
 /// Room for the codes of `P` panels.
@@ -41,113 +42,163 @@ impl<const P: usize> Codes<P> {
     }
 }
 
-/// Loads a tile by its literal number from rows [`STRIDE`] bytes apart.
-macro_rules! load {
-    ($tile:literal, $from:expr) => {
-        asm!(
-            concat!("tileloadd tmm", $tile, ", [{from} + {stride}]"),
-            from = in(reg) $from, stride = in(reg) STRIDE,
-            options(nostack, preserves_flags, readonly),
-        )
-    };
+/// The instructions. A tile's number is a constant, as it is part of the instruction.
+///
+/// # Safety
+/// The thread may use AMX; tiles are set up for the shapes of those in memory, rows [`STRIDE`] bytes apart.
+pub(super) trait Unit {
+    unsafe fn configure(config: &Config);
+    unsafe fn release();
+    unsafe fn load<const TILE: u8>(from: *const u8);
+    unsafe fn store<const TILE: u8>(to: *mut u8);
+    /// Adds to sums the products of a tile of activations (signed) and one of codes (unsigned).
+    unsafe fn dot<const SUMS: u8, const Q: u8, const CODES: u8>();
 }
 
-/// Stores a tile to rows [`STRIDE`] bytes apart.
-macro_rules! store {
-    ($tile:literal, $to:expr) => {
-        asm!(
-            concat!("tilestored [{to} + {stride}], tmm", $tile),
-            to = in(reg) $to, stride = in(reg) STRIDE,
-            options(nostack, preserves_flags),
-        )
-    };
+/// The CPU's.
+pub(super) struct Amx;
+
+impl Unit for Amx {
+    #[inline(always)]
+    unsafe fn configure(config: &Config) {
+        // SAFETY: the caller's; the configuration is 64 bytes.
+        unsafe {
+            asm!(
+                "ldtilecfg [{}]", in(reg) &raw const *config,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn release() {
+        // SAFETY: the caller's.
+        unsafe {
+            asm!(
+                "tilerelease",
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, preserves_flags, nomem),
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load<const TILE: u8>(from: *const u8) {
+        // SAFETY: the caller's.
+        unsafe {
+            asm!(
+                "tileloadd tmm{tile}, [{from} + {stride}]",
+                tile = const TILE, from = in(reg) from, stride = in(reg) STRIDE,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<const TILE: u8>(to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe {
+            asm!(
+                "tilestored [{to} + {stride}], tmm{tile}",
+                tile = const TILE, to = in(reg) to, stride = in(reg) STRIDE,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot<const SUMS: u8, const Q: u8, const CODES: u8>() {
+        // SAFETY: the caller's.
+        unsafe {
+            asm!(
+                "tdpbsud tmm{sums}, tmm{q}, tmm{codes}",
+                sums = const SUMS, q = const Q, codes = const CODES,
+                options(nostack, preserves_flags, nomem),
+            );
+        }
+    }
 }
 
-/// Adds to a tile of sums the products of a tile of activations (signed) and one of codes (unsigned).
-macro_rules! dot {
-    ($sums:literal, $q:literal, $codes:literal) => {
-        asm!(
-            concat!("tdpbsud tmm", $sums, ", tmm", $q, ", tmm", $codes),
-            options(nostack, preserves_flags, nomem),
-        )
-    };
-}
-
-/// Loads the tiles of sums, or with `LOAD` false stores them.
+/// Loads the sums of `P` panels and `T` token tiles.
 #[inline(always)]
-unsafe fn move_sums<const T: usize, const P: usize, const LOAD: bool>(sums: [*mut i32; 4]) {
-    let used = |i: usize| if T == 2 { i % 2 < P } else { i < P };
+unsafe fn load_sums<X: Unit, const T: usize, const P: usize>(sums: [*mut u8; 4]) {
     // SAFETY: the caller's.
     unsafe {
-        match LOAD {
-            true => {
-                load!(0, sums[0]);
-                if used(1) {
-                    load!(1, sums[1]);
-                }
-                if used(2) {
-                    load!(2, sums[2]);
-                }
-                if used(3) {
-                    load!(3, sums[3]);
-                }
-            }
-            false => {
-                store!(0, sums[0]);
-                if used(1) {
-                    store!(1, sums[1]);
-                }
-                if used(2) {
-                    store!(2, sums[2]);
-                }
-                if used(3) {
-                    store!(3, sums[3]);
-                }
-            }
+        X::load::<0>(sums[0]);
+        if P > 1 {
+            X::load::<1>(sums[1]);
+        }
+        if T == 2 || P > 2 {
+            X::load::<2>(sums[2]);
+        }
+        if T * P == 4 {
+            X::load::<3>(sums[3]);
+        }
+    }
+}
+
+/// Stores what [`load_sums`] loaded.
+#[inline(always)]
+unsafe fn store_sums<X: Unit, const T: usize, const P: usize>(sums: [*mut u8; 4]) {
+    // SAFETY: the caller's.
+    unsafe {
+        X::store::<0>(sums[0]);
+        if P > 1 {
+            X::store::<1>(sums[1]);
+        }
+        if T == 2 || P > 2 {
+            X::store::<2>(sums[2]);
+        }
+        if T * P == 4 {
+            X::store::<3>(sums[3]);
         }
     }
 }
 
 /// Adds the products of 64 columns.
 #[inline(always)]
-unsafe fn add<const T: usize, const P: usize>(q: *const i8, codes: [*const __m512i; P]) {
+unsafe fn add<X: Unit, const T: usize, const P: usize>(q: *const u8, codes: [*const u8; P]) {
     // SAFETY: the caller's.
     unsafe {
-        load!(4, q);
-        load!(6, codes[0]);
-        dot!(0, 4, 6);
+        X::load::<4>(q);
+        X::load::<6>(codes[0]);
+        X::dot::<0, 4, 6>();
         if T == 2 {
-            load!(5, q.add(TILE_BYTES));
-            dot!(2, 5, 6);
+            X::load::<5>(q.add(TILE_BYTES));
+            X::dot::<2, 5, 6>();
         }
         if P > 1 {
-            load!(7, codes[1]);
-            dot!(1, 4, 7);
+            X::load::<7>(codes[1]);
+            X::dot::<1, 4, 7>();
             if T == 2 {
-                dot!(3, 5, 7);
+                X::dot::<3, 5, 7>();
             }
         }
         if P > 2 {
-            load!(6, codes[2]);
-            dot!(2, 4, 6);
-            load!(7, codes[3]);
-            dot!(3, 4, 7);
+            X::load::<6>(codes[2]);
+            X::dot::<2, 4, 6>();
+            X::load::<7>(codes[3]);
+            X::dot::<3, 4, 7>();
         }
     }
 }
 
 /// Arguments of a kernel, with the thread's tiles set up for them until this is dropped.
-pub(super) struct Block<'a> {
+pub(super) struct Block<'a, X: Unit> {
     panels: Panels<'a>,
     q: &'a [i8],
     tokens: usize,
+    unit: PhantomData<X>,
 }
 
-impl<'a> Block<'a> {
+impl<'a, X: Unit> Block<'a, X> {
     /// # Safety
     /// The thread may use AMX. `1 ≤ tokens ≤ 32`; `q` holds whole tiles of all tokens, for all columns of the panels.
     #[inline(always)]
-    pub(super) unsafe fn new(panels: Panels<'a>, q: &'a [i8], tokens: usize) -> Block<'a> {
+    pub(super) unsafe fn new(panels: Panels<'a>, q: &'a [i8], tokens: usize) -> Block<'a, X> {
         let first = tokens.min(ROWS) as u8;
         let second = tokens as u8 - first;
         let sums = if second == 0 { [first; 4] } else { [first, first, second, second] };
@@ -158,16 +209,9 @@ impl<'a> Block<'a> {
         for (bytes, &rows) in config.row_bytes.iter_mut().zip(&config.rows) {
             *bytes = if rows == 0 { 0 } else { STRIDE as u16 };
         }
-        // SAFETY: the caller's; the configuration is 64 bytes of palette 1 with at most 16 rows of 64 bytes.
-        unsafe {
-            asm!(
-                "ldtilecfg [{}]", in(reg) &raw const config,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack, preserves_flags, readonly),
-            );
-        }
-        Block { panels, q, tokens }
+        // SAFETY: the caller's; palette 1 has tiles of 16 rows of 64 bytes.
+        unsafe { X::configure(&config) };
+        Block { panels, q, tokens, unit: PhantomData }
     }
 
     /// Adds the products of `P` panels from `first` on and all tokens, which are of `T` tiles, to the sums; returns `P`.
@@ -196,32 +240,25 @@ impl<'a> Block<'a> {
                     U::unpack(self.panels, first + p, tile, room.as_mut_ptr().cast());
                 }
             };
-            move_sums::<T, P, true>(sums);
+            load_sums::<X, T, P>(sums);
             unpack(0, &mut room[0]);
             for tile in 0..tiles {
-                let q = self.q.as_ptr().add(tile * COLUMNS * tokens);
-                add::<T, P>(q, core::array::from_fn(|p| room[tile % 2].0[p].as_ptr().cast()));
+                let q = self.q.as_ptr().add(tile * COLUMNS * tokens).cast();
+                add::<X, T, P>(q, core::array::from_fn(|p| room[tile % 2].0[p].as_ptr().cast()));
                 if tile + 1 < tiles {
                     unpack(tile + 1, &mut room[(tile + 1) % 2]);
                 }
             }
-            move_sums::<T, P, false>(sums);
+            store_sums::<X, T, P>(sums);
         }
         P
     }
 }
 
-impl Drop for Block<'_> {
+impl<X: Unit> Drop for Block<'_, X> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the tiles were set up, so the thread may use AMX.
-        unsafe {
-            asm!(
-                "tilerelease",
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack, preserves_flags, nomem),
-            );
-        }
+        unsafe { X::release() };
     }
 }

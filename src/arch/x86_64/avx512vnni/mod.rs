@@ -14,6 +14,19 @@ pub(crate) fn detect() -> bool {
     detect::avx512_vnni()
 }
 
+/// Every byte doubled. In assembly because the compiler sees through x + x + x and multiplies, with five instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn double(x: __m512i) -> __m512i {
+    let double;
+    // SAFETY: one AVX-512 BW instruction on registers.
+    unsafe {
+        core::arch::asm!("vpaddb {}, {x}, {x}", out(zmm_reg) double, x = in(zmm_reg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    double
+}
+
 // SAFETY: every function is one or two AVX-512 instructions on its arguments.
 unsafe impl Dot for __m512i {
     const ROWS: usize = 16;
@@ -75,7 +88,7 @@ unsafe impl Dot for __m512i {
     #[inline(always)]
     unsafe fn triple(self) -> Self {
         // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_add_epi8(_mm512_add_epi8(self, self), self) }
+        unsafe { _mm512_add_epi8(double(self), self) }
     }
 
     #[inline(always)]

@@ -1,0 +1,40 @@
+//! The scorecard: how close each kernel comes to what this machine can do, in one run.
+//!
+//! ```text
+//! cargo bench --bench scorecard              # a few minutes
+//! cargo bench --bench scorecard -- --quick   # fewer sizes, below a minute
+//! ```
+//!
+//! Every figure is a ratio of two medians that were measured alternately, so that a busy machine slows both. The table
+//! is for a person: time, rate, and the ratio. After it comes a line `score <name> <value>` for each ratio, for
+//! scripts; names do not change. How to read them:
+//!
+//! | name | value | better |
+//! |---|---|---|
+//! | `fwht/<n>/<backend>/vs-add-limit` | n·log₂ n additions over the time, as a part of the additions that the backend's registers can do, measured in a loop that does nothing else; above 1 where multiply-adds carry a part | higher |
+//! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two | lower |
+//! | `quantize/<rule>/<k>/<backend>/gbps-vs-l1-read` | bytes of f32 quantised per second (statistic, check, packing, row sum: two readings) over the speed of only reading L1 | higher |
+//! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of the layer's `quantize` | higher |
+//! | `gemv/<layout>/<width>/dram/<backend>/<n>x<k>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
+//! | `gemv/t5/<width>/dram/<backend>/<n>x<k>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
+//! | `gemm/<layout>/<width>/m<m>/<backend>/<n>x<k>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
+//! | `int4-vs-int8/m<m>/<backend>/<n>x<k>` | time with int8 inputs over that with int4 | higher |
+//!
+//! Transforms shorter than 4096 are measured as the rows of a 16 KiB buffer. All other buffers are one row, or the M
+//! rows named; they stay in the cache that holds them.
+
+mod limits;
+mod measure;
+mod products;
+mod stages;
+
+use measure::Scorecard;
+
+fn main() {
+    // `cargo bench` adds `--bench`; `--test` is how benches are run as tests.
+    let mut card = Scorecard::from_args(std::env::args().skip(1));
+    limits::print(&mut card);
+    stages::measure(&mut card);
+    products::measure(&mut card);
+    card.print_scores();
+}

@@ -1,0 +1,157 @@
+//! Stages 1 and 2: transforms, quantisers, and both with the norm in one call.
+
+use hbitlinear::hadamard::Transform;
+use hbitlinear::norm::RmsNorm;
+use hbitlinear::quantize::{ActivationsMut, Bits, Quantizer, Rule};
+use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
+use hbitlinear::{Backend, HBitLinear};
+
+use crate::limits::{ADDS, Limits};
+use crate::measure::Scorecard;
+
+/// Lengths with outer factors, and the power of two nearest to each.
+const SHAPES: [(&str, usize); 7] = [
+    ("paley1:20*128", 2048),
+    ("paley1:12*256", 4096),
+    ("paley1:108*64", 8192),
+    ("paley1:12*paley2:36*16", 8192),
+    ("quarot:60*128", 8192),
+    ("paley2:28*512", 16384),
+    ("paley1:20*paley2:36*32", 16384),
+];
+
+/// All of them, on every backend.
+pub(crate) fn measure(card: &mut Scorecard) {
+    for backend in Backend::available() {
+        let step = if card.quick { 2 } else { 1 };
+        for log2 in (6..=16).step_by(step) {
+            power_of_two(card, backend, log2);
+        }
+        for (name, near) in SHAPES {
+            shape(card, backend, name, near);
+        }
+        for features in [2560, 4096, 6912, 14336].into_iter().step_by(step) {
+            for rule in Rule::ALL {
+                quantizer(card, backend, rule, features);
+            }
+        }
+        for features in [4096, 6912] {
+            for tokens in [1, 64] {
+                fused(card, backend, features, tokens);
+            }
+        }
+    }
+}
+
+/// Numbers between −4 and 4, with an outlier now and then.
+fn activations(len: usize) -> Vec<f32> {
+    let mut state = 1_u32;
+    (0..len)
+        .map(|i| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let x = (state >> 8) as f32 / (1 << 21) as f32 - 4.0;
+            if i % 512 == 7 { 10.0 * x } else { x }
+        })
+        .collect()
+}
+
+/// Rows for a transform: at least 16 KiB.
+fn rows(transform: &Transform<'_>) -> Vec<f32> {
+    activations(transform.row_len() * 4096_usize.div_ceil(transform.row_len()))
+}
+
+fn run(transform: &Transform<'_>, backend: Backend, x: &mut [f32]) {
+    transform.forward(backend, x).expect("whole rows");
+}
+
+fn power_of_two(card: &mut Scorecard, backend: Backend, log2: u32) {
+    let transform = Transform::sylvester(1 << log2).expect("a power of two");
+    let mut x = rows(&transform);
+    let adds = x.len() as f64 * f64::from(log2);
+    let [limit, time] = card.versus(Limits::of(backend).add, || run(&transform, backend, &mut x));
+    let (rate, limit) = (adds / time, ADDS as f64 / limit);
+    let time = time * transform.row_len() as f64 / x.len() as f64;
+    let name = format!("fwht/{}/{}/vs-add-limit", transform.row_len(), backend.name());
+    card.score(name, time, &format!("{:.1} Gadd/s", rate / 1e9), rate / limit);
+}
+
+fn shape(card: &mut Scorecard, backend: Backend, name: &str, near: usize) {
+    let transform = Transform::named(name).expect("a known name");
+    let power = Transform::sylvester(near).expect("a power of two");
+    let (mut x, mut y) = (activations(transform.row_len()), activations(near));
+    let [time, other] = card.versus(|| run(&transform, backend, &mut x), || run(&power, backend, &mut y));
+    let (each, other) = (time / x.len() as f64, other / near as f64);
+    let name = format!("fwht/{name}/{}/vs-power-of-two", backend.name());
+    card.score(name, time, &format!("{:.3} ns/el", each * 1e9), each / other);
+}
+
+fn quantizer(card: &mut Scorecard, backend: Backend, rule: Rule, features: usize) {
+    let x = activations(features);
+    let mut room = Room::new(rule.bits(), features, 1);
+    let quantizer = Quantizer::new(rule, 1e-5).expect("a good ε");
+    let l1 = activations(4096);
+    let limits = Limits::of(backend);
+    let [read, time] = card.versus(
+        || (limits.read)(&l1),
+        || quantizer.forward(backend, &x, &mut room.activations()).expect("a finite row"),
+    );
+    let (rate, limit) = (4.0 * features as f64 / time, 4.0 * l1.len() as f64 / read);
+    let name = format!("quantize/{}/{features}/{}/gbps-vs-l1-read", rule.name(), backend.name());
+    card.score(name, time, &format!("{:.1} GB/s", rate / 1e9), rate / limit);
+}
+
+/// Norm, transform, absmean, packing: as four calls' worth of public functions, and as the layer's one.
+fn fused(card: &mut Scorecard, backend: Backend, features: usize, tokens: usize) {
+    let transform = match features {
+        4096 => Transform::sylvester(4096),
+        _ => Transform::named("paley1:12*paley2:36*16"),
+    };
+    let transform = transform.expect("a transform of that length");
+    let gain = activations(features);
+    let norm = RmsNorm::new(Some(&gain), 1e-5).expect("a finite gain");
+    let quantizer = Quantizer::new(Rule::Int4AbsMean, 1e-5).expect("a good ε");
+    let spec = WeightSpec::new(1, features, Layout::T2, Scaling::Tensor).expect("a good shape");
+    let mut blob = vec![0; spec.packed_len()];
+    spec.pack(&vec![1; features], &[1.0], &mut blob).expect("good weights");
+    let weights = Weights::open(&blob).expect("a good blob");
+    let layer = HBitLinear::new(Some(norm), transform, quantizer, weights).expect("one K");
+    let mut workspace = vec![0; layer.quantize_workspace_len().expect("a small size")];
+
+    let x = activations(features * tokens);
+    let mut y = vec![0.0; x.len()];
+    let mut rooms = [Room::new(Bits::Four, features, tokens), Room::new(Bits::Four, features, tokens)];
+    let [first, second] = &mut rooms;
+    let [unfused, fused] = card.versus(
+        || {
+            norm.forward(backend, features, &x, &mut y).expect("finite rows");
+            transform.forward(backend, &mut y).expect("whole rows");
+            quantizer.forward(backend, &y, &mut first.activations()).expect("finite rows");
+        },
+        || layer.quantize(backend, &x, &mut second.activations(), &mut workspace).expect("finite rows"),
+    );
+    assert!(rooms[0].values == rooms[1].values, "fused and unfused differ");
+    let name = format!("stages/{features}/m{tokens}/{}/fused-vs-unfused", backend.name());
+    let rate = 4.0 * x.len() as f64 / fused / 1e9;
+    card.score(name, fused, &format!("{rate:.1} GB/s"), unfused / fused);
+}
+
+/// Owned activations.
+struct Room {
+    bits: Bits,
+    features: usize,
+    values: Vec<u8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+impl Room {
+    fn new(bits: Bits, features: usize, tokens: usize) -> Room {
+        let values = vec![0; bits.row_bytes(features) * tokens];
+        Room { bits, features, values, scales: vec![0.0; tokens], sums: vec![0; tokens] }
+    }
+
+    fn activations(&mut self) -> ActivationsMut<'_> {
+        ActivationsMut::new(self.bits, self.features, &mut self.values, &mut self.scales, &mut self.sums)
+            .expect("the lengths of new")
+    }
+}
