@@ -71,10 +71,11 @@ macro_rules! registry {
 }
 
 registry! {
-    /// AMX int8 tiles, with AVX-512 VNNI for the rest.
-    Amx = 5, "amx", "x86_64", x86_64::amx;
     /// AVX-512 with VNNI.
     Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
+    /// AMX int8 tiles, with AVX-512 VNNI for the rest. Only by name: below what it builds on until it has run on a CPU
+    /// that has tiles.
+    Amx = 5, "amx", "x86_64", x86_64::amx;
     /// 512-bit AVX-512 F, BW, VL and DQ.
     Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
     /// AVX2 with 256-bit VNNI.

@@ -25,6 +25,9 @@
 //!
 //! A single token is [`avx512vnni`]'s, whose order of activations is the same there.
 //!
+//! **Not yet run on a CPU with tiles.** The kernels were run with tiles in software, see the tests, and their encodings
+//! read back. So the backend is there by name only, and [`Backend::best`](crate::Backend::best) passes it over.
+//!
 //! Each call sets the tiles up and releases them at its end: the host's next context switch saves no tiles, and the core
 //! may lower its power state again.
 
