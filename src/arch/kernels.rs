@@ -63,6 +63,9 @@ pub(crate) struct Product {
     /// Most tokens a kernel takes at once.
     pub(crate) token_tile: usize,
 
+    /// Neighbouring columns of a token in `q`: 4, or 64 for rows of tiles. A multiple of 4 that divides every scale group.
+    pub(crate) interleave: usize,
+
     /// [`TileKernel`] for `T2` codes.
     pub(crate) t2: TileKernel,
 
@@ -75,9 +78,10 @@ pub(crate) struct Product {
 
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
 ///
-/// `q` is interleaved by groups of four columns: column `k` of token `t` is at `(k / 4 · tokens + t) · 4 + k % 4`, so
-/// that a kernel reads it from end to end. It holds `tokens` values for each column of the panels, which are whole
-/// blocks and at most [`MAX_RUN_COLUMNS`]; `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
+/// `q` is interleaved by groups of `i` = [`Product::interleave`] columns: column `k` of token `t` is at
+/// `(k / i · tokens + t) · i + k % i`, so that a kernel reads it from end to end. It holds `tokens` values for each column
+/// of the panels, which are whole blocks and at most [`MAX_RUN_COLUMNS`], and zeros up to the next multiple of `i`;
+/// `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
 pub(crate) type TileKernel =
     unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
 

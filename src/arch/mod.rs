@@ -75,8 +75,13 @@ macro_rules! registry {
 registry! {
     /// AVX-512 with VNNI.
     Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
+    /// AMX int8 tiles, with AVX-512 VNNI for the rest. Only by name: below what it builds on until it has run on a CPU
+    /// that has tiles.
+    Amx = 5, "amx", "x86_64", x86_64::amx;
     /// 512-bit AVX-512 F, BW, VL and DQ.
     Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
+    /// AVX2 with 256-bit VNNI.
+    AvxVnni = 4, "avxvnni", "x86_64", x86_64::avxvnni;
     /// 256-bit AVX2 with FMA.
     Avx2 = 1, "avx2", "x86_64", x86_64::avx2;
     /// Portable Rust, complete; the yardstick of every other backend.

@@ -128,7 +128,7 @@ impl<'a> Driver<'a> {
             scaled: workspace.take(PANELS * MAX_TOKENS),
         };
         let columns = self.weights.columns();
-        let width = columns.next_multiple_of(self.weights.spec().layout().column_multiple());
+        let width = columns.next_multiple_of(self.column_multiple());
         let tile = self.tile_tokens(width);
         let tiles = (STAGED_BYTES / (tile * width)).clamp(1, MAX_TILES);
         let groups = width.div_ceil(MIN_GROUP);
@@ -182,6 +182,11 @@ impl<'a> Driver<'a> {
             self.kernels.product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
         let tokens = self.tokens.len();
         tokens.div_ceil(tokens.div_ceil(most))
+    }
+
+    /// Columns that staged activations are padded to a multiple of.
+    fn column_multiple(&self) -> usize {
+        self.weights.spec().layout().column_multiple().max(self.kernels.product.interleave)
     }
 
     fn rows_of(&self, panel: usize) -> PanelRows {
@@ -259,7 +264,7 @@ impl<'a> Driver<'a> {
         let layout = self.weights.spec().layout();
         let (codes, stride) = self.weights.panels(panels.start);
         let panels = Panels::new(codes, stride, panels.len(), columns.clone());
-        let staged = &staged[..columns.len().next_multiple_of(layout.column_multiple()) * tokens];
+        let staged = &staged[..columns.len().next_multiple_of(self.column_multiple()) * tokens];
         let product = &self.kernels.product;
         // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
         // lengths, and the tile is within the kernel's.
@@ -274,7 +279,8 @@ impl<'a> Driver<'a> {
     /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,
     /// and the sums of their scale groups.
     fn stage(&self, room: &mut Room<'_>, slot: Slot, tokens: Range<usize>, run: Range<usize>) {
-        let multiple = self.weights.spec().layout().column_multiple();
+        let multiple = self.column_multiple();
+        let interleave = self.kernels.product.interleave;
         let width = run.len().next_multiple_of(multiple);
         let count = tokens.len();
         let staged = &mut room.staged[slot.values..][..width * count];
@@ -285,8 +291,9 @@ impl<'a> Driver<'a> {
                 let width = piece.len().next_multiple_of(multiple);
                 let values = &mut room.piece[..width];
                 self.widen(row, run.start + piece.start..run.start + piece.end, values);
-                let target = staged[piece.start * count..].chunks_exact_mut(4).skip(t).step_by(count);
-                for (target, values) in target.zip(values.chunks_exact(4)) {
+                let target =
+                    staged[piece.start * count..].chunks_exact_mut(interleave).skip(t).step_by(count);
+                for (target, values) in target.zip(values.chunks_exact(interleave)) {
                     target.copy_from_slice(values);
                 }
                 if self.by_group {

@@ -391,7 +391,7 @@ unsafe fn add_field<D: Dot, const R: usize, const T: usize>(
 
 /// Offsets of a quarter's rest block and five-trit blocks within its panel.
 #[inline(always)]
-fn quarter_offsets(quarter: usize) -> (usize, usize) {
+pub(super) fn quarter_offsets(quarter: usize) -> (usize, usize) {
     let group = quarter / 4 * T5_GROUP_BYTES;
     (group, group + BLOCK_BYTES + quarter % 4 * T5_QUARTER_BYTES)
 }

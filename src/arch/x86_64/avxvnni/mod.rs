@@ -1,0 +1,147 @@
+//! AVX-VNNI on top of [`avx2`]: `vpdpbusd` on 8 rows, for client CPUs that have no AVX-512.
+//!
+//! Such a core starts two 256-bit dots a cycle (Golden Cove, Gracemont), each of 32 products: twice what `maddubs`
+//! and its add reach on the same ports. A dot takes 5 cycles, so ten accumulators keep both ports busy, and 5 tokens ×
+//! 2 vectors of rows with their codes, mask and activations are the 16 registers.
+
+use core::arch::x86_64::*;
+
+use crate::arch::kernels::{Kernels, Panels, Product};
+use crate::arch::x86_64::dot::{Dot, one_token, one_token_t5, several_tokens, several_tokens_t5};
+use crate::arch::x86_64::{avx2, detect};
+use crate::layout::PANEL_ROWS;
+
+pub(crate) const KERNELS: Kernels =
+    Kernels { product: Product { token_tile: 5, t2, t5, ..avx2::KERNELS.product }, ..avx2::KERNELS };
+
+pub(crate) fn detect() -> bool {
+    detect::avx_vnni()
+}
+
+// SAFETY: every function is a few AVX2 instructions on its arguments, and one of AVX-VNNI.
+unsafe impl Dot for __m256i {
+    const ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(value: i32) -> Self {
+        // SAFETY: the caller has AVX.
+        unsafe { _mm256_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: the caller has AVX and a vector there.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_sums(from: *const i32) -> Self {
+        // SAFETY: the caller has AVX and a vector there.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(self, to: *mut i32) {
+        // SAFETY: the caller has AVX and room for a vector there.
+        unsafe { _mm256_storeu_si256(to.cast(), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_and_si256(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_add_epi32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn next_field(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_srli_epi32::<2>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn next_nibble(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_srli_epi32::<4>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn field_at(self, bit: u32) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn triple(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_add_epi8(_mm256_add_epi8(self, self), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn front_trit(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe {
+            // As on 512 bits: the upper two bits of ⌊3x / 4⌋.
+            let zero = _mm256_setzero_si256();
+            let quarter = _mm256_avg_epu8(_mm256_avg_epu8(self, zero), zero);
+            _mm256_srli_epi32::<6>(_mm256_sub_epi8(self, quarter))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn times_256(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_slli_epi32::<8>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn over_256(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_srai_epi32::<8>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_sub_epi32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn quarter(self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_srai_epi32::<2>(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, codes: Self, q: Self) -> Self {
+        // SAFETY: the caller has AVX-VNNI.
+        unsafe { _mm256_dpbusd_avx_epi32(self, codes, q) }
+    }
+}
+
+/// Instantiates the kernels of a layout for every number of tokens.
+macro_rules! kernel {
+    ($name:ident = $several:ident, $one:ident) => {
+        #[target_feature(enable = "avx2,avxvnni")]
+        fn $name(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+            // SAFETY: this function has the features; the driver gives as many values as there are columns.
+            unsafe {
+                match tokens {
+                    1 => $one::<__m256i, 4>(panels, q, sums),
+                    2 => $several::<__m256i, 2, 2>(panels, q, sums),
+                    3 => $several::<__m256i, 2, 3>(panels, q, sums),
+                    4 => $several::<__m256i, 2, 4>(panels, q, sums),
+                    _ => $several::<__m256i, 2, 5>(panels, q, sums),
+                }
+            }
+        }
+    };
+}
+
+kernel!(t2 = several_tokens, one_token);
+kernel!(t5 = several_tokens_t5, one_token_t5);
