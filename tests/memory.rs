@@ -219,21 +219,3 @@ fn layers() {
         }
     });
 }
-
-/// The guards guard.
-#[test]
-fn guard_pages_are_there() {
-    use region::Protection;
-    for (edge, len) in Edge::BOTH.iter().flat_map(|&edge| [0, 1, 100, 4096, 10_000].map(|len| (edge, len))) {
-        let buffer = Guarded::new(edge, &vec![1_u8; len]);
-        let range = buffer.as_ptr_range();
-        let (inside, outside) = match edge {
-            Edge::Start => (range.start, range.start.wrapping_sub(1)),
-            Edge::End => (range.end.wrapping_sub(1), range.end),
-        };
-        assert_eq!(region::query(outside).unwrap().protection(), Protection::NONE, "{edge:?} {len}");
-        if len > 0 {
-            assert_eq!(region::query(inside).unwrap().protection(), Protection::READ_WRITE, "{edge:?} {len}");
-        }
-    }
-}
