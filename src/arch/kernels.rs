@@ -63,6 +63,9 @@ pub(crate) struct Product {
     /// Most tokens a kernel takes at once.
     pub(crate) token_tile: usize,
 
+    /// Tokens that cost no more than fewer do: rows of a hardware tile, or 1. Divides `token_tile`.
+    pub(crate) token_multiple: usize,
+
     /// Neighbouring columns of a token in `q`: 4, or 64 for rows of tiles. A multiple of 4 that divides every scale group.
     pub(crate) interleave: usize,
 

@@ -11,7 +11,7 @@
 use core::ops::Range;
 
 use crate::arch::Backend;
-use crate::arch::kernels::{Kernels, MAX_RUN_COLUMNS, Panels};
+use crate::arch::kernels::{Kernels, MAX_RUN_COLUMNS, Panels, Product};
 use crate::error::{Result, check_len, check_range};
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
@@ -129,7 +129,7 @@ impl<'a> Driver<'a> {
         };
         let columns = self.weights.columns();
         let width = columns.next_multiple_of(self.column_multiple());
-        let tile = self.tile_tokens(width);
+        let tile = tile_tokens(&self.kernels.product, self.tokens.len(), width);
         let tiles = (STAGED_BYTES / (tile * width)).clamp(1, MAX_TILES);
         let groups = width.div_ceil(MIN_GROUP);
         let slot = |index| Slot { values: index * tile * width, group_sums: index * tile * groups };
@@ -174,14 +174,6 @@ impl<'a> Driver<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Tokens of a tile: as even as the kernel's tile and the staging room allow.
-    fn tile_tokens(&self, width: usize) -> usize {
-        let most =
-            self.kernels.product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
-        let tokens = self.tokens.len();
-        tokens.div_ceil(tokens.div_ceil(most))
     }
 
     /// Columns that staged activations are padded to a multiple of.
@@ -324,6 +316,14 @@ impl<'a> Driver<'a> {
         }
         values[len..].fill(0);
     }
+}
+
+/// Tokens of a tile: as even as the kernel's tile and the staging room allow, and whole hardware tiles if there is room
+/// for one.
+pub(super) fn tile_tokens(product: &Product, tokens: usize, width: usize) -> usize {
+    let most = product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
+    let multiple = if most < product.token_multiple { 1 } else { product.token_multiple };
+    tokens.div_ceil(tokens.div_ceil(most / multiple * multiple)).next_multiple_of(multiple)
 }
 
 /// `0..total` in pieces of `length`, the last one shorter.

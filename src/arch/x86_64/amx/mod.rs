@@ -51,7 +51,14 @@ const COLUMNS: usize = 64;
 const TILE_BYTES: usize = ROWS * COLUMNS;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product { token_tile: 2 * ROWS, interleave: COLUMNS, t2, t5, ..avx512vnni::KERNELS.product },
+    product: Product {
+        token_tile: 2 * ROWS,
+        token_multiple: ROWS,
+        interleave: COLUMNS,
+        t2,
+        t5,
+        ..avx512vnni::KERNELS.product
+    },
     ..avx512vnni::KERNELS
 };
 

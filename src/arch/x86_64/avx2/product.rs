@@ -17,7 +17,8 @@ use crate::arch::kernels::{Panels, Product};
 use crate::arch::scalar;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
 
-pub(super) const PRODUCT: Product = Product { token_tile: MAX_TILE, interleave: 4, t2, t5, fold_group };
+pub(super) const PRODUCT: Product =
+    Product { token_tile: MAX_TILE, t2, t5, fold_group, ..scalar::KERNELS.product };
 
 /// Most tokens of a tile.
 const MAX_TILE: usize = 6;
