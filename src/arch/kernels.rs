@@ -69,6 +69,12 @@ pub(crate) struct Product {
     /// Neighbouring columns of a token in `q`: 4, or 64 for rows of tiles. A multiple of 4 that divides every scale group.
     pub(crate) interleave: usize,
 
+    /// Sets the thread up for calls of `t2` and `t5` with that many tokens, and only those. Then comes `end`.
+    pub(crate) begin: unsafe fn(tokens: usize),
+
+    /// Undoes `begin`, with the same number of tokens.
+    pub(crate) end: unsafe fn(tokens: usize),
+
     /// [`TileKernel`] for `T2` codes.
     pub(crate) t2: TileKernel,
 
@@ -84,7 +90,7 @@ pub(crate) struct Product {
 /// `q` is interleaved by groups of `i` = [`Product::interleave`] columns: column `k` of token `t` is at
 /// `(k / i · tokens + t) · i + k % i`, so that a kernel reads it from end to end. It holds `tokens` values for each column
 /// of the panels, which are whole blocks and at most [`MAX_RUN_COLUMNS`], and zeros up to the next multiple of `i`;
-/// `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
+/// `1 ≤ tokens ≤ token_tile`, as [`Product::begin`] was told; `sums` has one element for each panel and token.
 pub(crate) type TileKernel =
     unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
 

@@ -21,7 +21,16 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    product: Product { token_tile: 4, token_multiple: 1, interleave: 4, t2, t5, fold_group },
+    product: Product {
+        token_tile: 4,
+        token_multiple: 1,
+        interleave: 4,
+        begin: |_| (),
+        end: |_| (),
+        t2,
+        t5,
+        fold_group,
+    },
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {

@@ -134,6 +134,7 @@ impl<'a> Driver<'a> {
         let groups = width.div_ceil(MIN_GROUP);
         let slot = |index| Slot { values: index * tile * width, group_sums: index * tile * groups };
         let panels = self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS);
+        let mut unit = Unit { product: &self.kernels.product, tokens: None };
 
         for first in self.tokens.clone().step_by(tile * tiles) {
             let block = first..self.tokens.end.min(first + tile * tiles);
@@ -147,6 +148,7 @@ impl<'a> Driver<'a> {
             for start in panels.clone().step_by(PANELS) {
                 let panels = start..panels.end.min(start + PANELS);
                 for (index, tokens) in tiles().enumerate() {
+                    unit.set_up(tokens.len());
                     let mut group = 0;
                     for run in runs(columns, MAX_RUN_COLUMNS) {
                         if !whole {
@@ -259,7 +261,7 @@ impl<'a> Driver<'a> {
         let staged = &staged[..columns.len().next_multiple_of(self.column_multiple()) * tokens];
         let product = &self.kernels.product;
         // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
-        // lengths, and the tile is within the kernel's.
+        // lengths, and the tile is within the kernel's, which `run` set up.
         unsafe {
             match layout {
                 Layout::T2 => (product.t2)(panels, staged, tokens, sums),
@@ -315,6 +317,36 @@ impl<'a> Driver<'a> {
             }
         }
         values[len..].fill(0);
+    }
+}
+
+/// What the kernels multiply with, set up for a number of tokens from one call to the next.
+struct Unit<'a> {
+    product: &'a Product,
+    tokens: Option<usize>,
+}
+
+impl Unit<'_> {
+    fn set_up(&mut self, tokens: usize) {
+        if self.tokens != Some(tokens) {
+            self.release();
+            // SAFETY: a `Backend` proved the CPU's features.
+            unsafe { (self.product.begin)(tokens) };
+            self.tokens = Some(tokens);
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(tokens) = self.tokens.take() {
+            // SAFETY: as above, and the unit is set up.
+            unsafe { (self.product.end)(tokens) };
+        }
+    }
+}
+
+impl Drop for Unit<'_> {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

@@ -28,13 +28,13 @@
 //! **Not yet run on a CPU with tiles.** The kernels were run with tiles in software, see the tests, and their encodings
 //! read back. So the backend is there by name only, and [`Backend::best`](crate::Backend::best) passes it over.
 //!
-//! Each call sets the tiles up and releases them at its end: the host's next context switch saves no tiles, and the core
-//! may lower its power state again.
+//! Tiles are set up once for all calls with one number of tokens, not for each scale group, and released at the end of a
+//! product: the host's next context switch saves no tiles, and the core may lower its power state again.
 
 mod tiles;
 mod unpack;
 
-use tiles::{Amx, Block, Unit};
+use tiles::{Amx, Block, Config, Unit};
 use unpack::{T2, T5, Unpack};
 
 use crate::arch::kernels::{Kernels, Panels, Product};
@@ -55,6 +55,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
         token_tile: 2 * ROWS,
         token_multiple: ROWS,
         interleave: COLUMNS,
+        begin: begin::<Amx>,
+        end: end::<Amx>,
         t2,
         t5,
         ..avx512vnni::KERNELS.product
@@ -64,6 +66,24 @@ pub(crate) const KERNELS: Kernels = Kernels {
 
 pub(crate) fn detect() -> bool {
     avx512vnni::detect() && detect::amx_int8()
+}
+
+/// # Safety
+/// The thread may use AMX.
+unsafe fn begin<X: Unit>(tokens: usize) {
+    if tokens > 1 {
+        // SAFETY: the caller's.
+        unsafe { X::configure(&Config::new(tokens)) };
+    }
+}
+
+/// # Safety
+/// As [`begin`].
+unsafe fn end<X: Unit>(tokens: usize) {
+    if tokens > 1 {
+        // SAFETY: the caller's.
+        unsafe { X::release() };
+    }
 }
 
 unsafe fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
@@ -87,7 +107,7 @@ unsafe fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANE
 }
 
 /// # Safety
-/// The CPU has AVX-512 BW and the thread may use AMX; `q` holds `tokens` values for each column, in whole tiles.
+/// The CPU has AVX-512 BW, and [`begin`] was called with as many tokens; `q` holds those of each column, in whole tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn tile<X: Unit, U: Unpack>(
     panels: Panels<'_>,

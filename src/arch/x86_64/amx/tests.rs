@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::tiles::{Config, Unit};
 use super::unpack::{T2, T5};
-use super::{COLUMNS, ROWS, tile};
+use super::{COLUMNS, ROWS, begin, end, tile};
 use crate::arch::kernels::{Panels, TileKernel};
 use crate::arch::scalar;
 use crate::layout::PANEL_ROWS;
@@ -117,8 +117,13 @@ fn check(layout: Layout, kernel: TileKernel, plain: TileKernel) {
             let (mut sums, mut expected) = (start.clone(), start);
             // SAFETY: the test's caller saw AVX-512; the arguments are those of a kernel.
             unsafe {
-                kernel(panels, &q, tokens, &mut sums);
-                plain(panels, &interleaved, tokens, &mut expected);
+                // Once for several calls, as for a run of scale groups.
+                begin::<Model>(tokens);
+                for _ in 0..2 {
+                    kernel(panels, &q, tokens, &mut sums);
+                    plain(panels, &interleaved, tokens, &mut expected);
+                }
+                end::<Model>(tokens);
             }
             assert_eq!(sums, expected, "{layout:?} {run:?} tokens {tokens} panels {first} {count}");
         }
