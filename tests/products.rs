@@ -50,7 +50,7 @@ fn expected_f32(x: &OwnedActivations, w: &OwnedWeights) -> Vec<f32> {
         let alpha = |group| match w.spec.scaling() {
             Scaling::Tensor => w.scales[0],
             Scaling::Row => w.scales[row],
-            Scaling::Group(_) => w.scales[row * groups + group],
+            Scaling::Group(_) | Scaling::GroupF16(_) => w.scales[row * groups + group],
         };
         let mut total = sums[0] as i32 as f32 * alpha(0);
         for (group, &sum) in sums.iter().enumerate().skip(1) {

@@ -12,6 +12,7 @@ use core::ops::Range;
 
 use crate::hadamard::SignRows;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
+use crate::weights::ScaleType;
 
 /// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
 #[derive(Clone, Copy)]
@@ -69,7 +70,7 @@ pub(crate) struct Product {
     /// Neighbouring columns of a token in `q`: 4, or 64 for rows of tiles. A multiple of 4 that divides every scale group.
     pub(crate) interleave: usize,
 
-    /// Sets the thread up for calls of `t2` and `t5` with that many tokens, and only those. Then comes `end`.
+    /// Sets the thread up for calls of the kernels below with that many tokens, and only those. Then comes `end`.
     pub(crate) begin: unsafe fn(tokens: usize),
 
     /// Undoes `begin`, with the same number of tokens.
@@ -81,8 +82,11 @@ pub(crate) struct Product {
     /// [`TileKernel`] for `T5` codes.
     pub(crate) t5: TileKernel,
 
-    /// See [`FoldGroup`].
-    pub(crate) fold_group: FoldGroup,
+    /// [`GroupKernel`] for `T2` codes.
+    pub(crate) t2_groups: GroupKernel,
+
+    /// [`GroupKernel`] for `T5` codes.
+    pub(crate) t5_groups: GroupKernel,
 }
 
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
@@ -94,17 +98,73 @@ pub(crate) struct Product {
 pub(crate) type TileKernel =
     unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
 
-/// Ends a scale group: `scaled[p · tokens + t][r] += sums[p · tokens + t][r] · scale(panel p, row r)`, the sum rounded to
-/// f32 first, without fused multiply-add; then `sums[p · tokens + t][r] = −next[t]` for the group that follows.
+/// For each scale group, in ascending order: `scaled[p · tokens + t][r] += sum · scale(panel p, row r)`, where `sum` is what
+/// a [`TileKernel`] adds up over the group's columns less `Σ q` of the group, rounded to f32; without fused multiply-add.
 ///
-/// The scale is the little-endian f32 at byte `p · stride + 4 · r` of `scales`; `next` holds one sum a token.
-pub(crate) type FoldGroup = unsafe fn(
-    scales: &[u8],
-    stride: usize,
-    next: &[i32],
-    sums: &mut [[i32; PANEL_ROWS]],
+/// `panels`, `q` and `tokens` as there. `scratch` and `scaled` have one element for each panel and token; what `scratch`
+/// holds means nothing, before and after.
+pub(crate) type GroupKernel = unsafe fn(
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
+    scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 );
+
+/// The scale groups of a run of columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Groups<'a> {
+    columns: usize,
+    scale_type: ScaleType,
+    scales: &'a [u8],
+    stride: usize,
+    sums: &'a [i32],
+}
+
+impl<'a> Groups<'a> {
+    /// Groups of `columns`; the last one of the run may be shorter. `scales` begins with the 16 scales of the first
+    /// panel and group, the next group's follow, and the next panel's are `stride` bytes on. `sums` holds `Σ q` of each
+    /// group and token, a group's tokens side by side.
+    pub(crate) fn new(
+        columns: usize,
+        scale_type: ScaleType,
+        (scales, stride): (&'a [u8], usize),
+        sums: &'a [i32],
+    ) -> Groups<'a> {
+        assert!(columns > 0 && columns.is_multiple_of(T5_QUARTER_COLUMNS));
+        Groups { columns, scale_type, scales, stride, sums }
+    }
+
+    /// Columns of a group.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// `Σ q` of a group for each of `tokens`.
+    pub(crate) fn sums(&self, group: usize, tokens: usize) -> &'a [i32] {
+        &self.sums[group * tokens..][..tokens]
+    }
+
+    /// How the scales are stored.
+    pub(crate) fn scale_type(&self) -> ScaleType {
+        self.scale_type
+    }
+
+    /// Bytes from a panel's scales to those of the panel that takes its place in the next call.
+    pub(crate) fn next_call(&self) -> usize {
+        CALL_PANELS * self.stride
+    }
+
+    /// The stored scales of a panel's rows.
+    pub(crate) fn scale_bytes(&self, panel: usize, group: usize) -> &'a [u8] {
+        let bytes = PANEL_ROWS * self.scale_type.bytes();
+        &self.scales[panel * self.stride + group * bytes..][..bytes]
+    }
+}
+
+/// Panels that the driver multiplies in one call, if there are as many.
+pub(crate) const CALL_PANELS: usize = 8;
 
 /// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold: 256 times the sums of
 /// `code · q` fit in an i32. A multiple of every scale group.
@@ -126,6 +186,17 @@ impl<'a> Panels<'a> {
     pub(crate) fn new(codes: &'a [u8], stride: usize, count: usize, columns: Range<usize>) -> Panels<'a> {
         assert!(count > 0 && codes.len() >= count * stride && columns.len() <= MAX_RUN_COLUMNS);
         Panels { codes, stride, count, first: columns.start, end: columns.end }
+    }
+
+    /// The same panels, some of the run's columns.
+    pub(crate) fn columns(&self, columns: Range<usize>) -> Panels<'a> {
+        assert!(columns.start <= columns.end && columns.end <= self.end - self.first);
+        Panels { first: self.first + columns.start, end: self.first + columns.end, ..*self }
+    }
+
+    /// How many columns.
+    pub(crate) fn width(&self) -> usize {
+        self.end - self.first
     }
 
     /// How many panels.

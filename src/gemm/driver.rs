@@ -2,7 +2,7 @@
 //!
 //! Tokens are cut into **tiles**, as many as the backend's kernel multiplies at once. The activations of some
 //! tiles are **staged**: widened to int8 and interleaved in the order the kernel reads them, once for all outputs.
-//! Then the weights are walked in groups of [`PANELS`] panels; each group is multiplied with each staged tile while
+//! Then the weights are walked in groups of [`CALL_PANELS`] panels; each group is multiplied with each staged tile while
 //! its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles, and a single token
 //! reads all panels of a group side by side: one core reads several streams faster than one.
 //!
@@ -11,16 +11,13 @@
 use core::ops::Range;
 
 use crate::arch::Backend;
-use crate::arch::kernels::{Kernels, MAX_RUN_COLUMNS, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Groups, Kernels, MAX_RUN_COLUMNS, Panels, Product};
 use crate::error::{Result, check_len, check_range};
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
 use crate::quantize::{Activations, Bits};
 use crate::weights::{Layout, Weights};
 use crate::workspace::{Size, Workspace};
-
-/// Panels that are multiplied with a tile in one call.
-const PANELS: usize = 8;
 
 /// Bytes of staged activations: a part of every second-level cache.
 const STAGED_BYTES: usize = 1 << 18;
@@ -38,16 +35,16 @@ const PIECE_COLUMNS: usize = 1024;
 /// The shortest scale group.
 const MIN_GROUP: usize = 64;
 
-/// Sums of scale groups of everything that is staged: each row may end with a short group, and one more is read.
-const GROUP_SUMS: usize = STAGED_BYTES / MIN_GROUP + (MAX_TILES + 1) * MAX_TOKENS;
+/// Sums of scale groups of everything that is staged: each row may end with a short group.
+const GROUP_SUMS: usize = STAGED_BYTES / MIN_GROUP + MAX_TILES * MAX_TOKENS;
 
 pub(super) fn size() -> Result<Size> {
     Size::EMPTY
         .and::<i8>(STAGED_BYTES)?
         .and::<i8>(PIECE_COLUMNS)?
         .and::<i32>(GROUP_SUMS)?
-        .and::<[i32; PANEL_ROWS]>(PANELS * MAX_TOKENS)?
-        .and::<[f32; PANEL_ROWS]>(PANELS * MAX_TOKENS)
+        .and::<[i32; PANEL_ROWS]>(CALL_PANELS * MAX_TOKENS)?
+        .and::<[f32; PANEL_ROWS]>(CALL_PANELS * MAX_TOKENS)
 }
 
 /// The finished sums of one panel for one token.
@@ -124,8 +121,8 @@ impl<'a> Driver<'a> {
             staged: workspace.take(STAGED_BYTES),
             piece: workspace.take(PIECE_COLUMNS),
             group_sums: workspace.take(GROUP_SUMS),
-            sums: workspace.take(PANELS * MAX_TOKENS),
-            scaled: workspace.take(PANELS * MAX_TOKENS),
+            sums: workspace.take(CALL_PANELS * MAX_TOKENS),
+            scaled: workspace.take(CALL_PANELS * MAX_TOKENS),
         };
         let columns = self.weights.columns();
         let width = columns.next_multiple_of(self.column_multiple());
@@ -145,18 +142,17 @@ impl<'a> Driver<'a> {
                     self.stage(&mut room, slot(index), tokens, 0..columns);
                 }
             }
-            for start in panels.clone().step_by(PANELS) {
-                let panels = start..panels.end.min(start + PANELS);
+            for start in panels.clone().step_by(CALL_PANELS) {
+                let panels = start..panels.end.min(start + CALL_PANELS);
                 for (index, tokens) in tiles().enumerate() {
                     unit.set_up(tokens.len());
-                    let mut group = 0;
                     for run in runs(columns, MAX_RUN_COLUMNS) {
                         if !whole {
                             self.stage(&mut room, slot(0), tokens.clone(), run.clone());
                         }
                         let slot = if whole { slot(index) } else { slot(0) };
                         if self.by_group {
-                            self.add_groups(&mut room, slot, tokens.len(), run, &panels, &mut group);
+                            self.add_groups(&mut room, slot, tokens.len(), run, &panels);
                         } else {
                             self.add_all(&mut room, slot, &tokens, run, &panels);
                         }
@@ -207,10 +203,20 @@ impl<'a> Driver<'a> {
                 }
             }
         }
-        self.multiply(&run, panels, &room.staged[slot.values..], tokens.len(), sums);
+        let tokens = tokens.len();
+        let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
+        let product = &self.kernels.product;
+        // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
+        // lengths, and the tile is within the kernel's, which `run` set up.
+        unsafe {
+            match self.weights.spec().layout() {
+                Layout::T2 => (product.t2)(panels, staged, tokens, sums),
+                Layout::T5 => (product.t5)(panels, staged, tokens, sums),
+            }
+        }
     }
 
-    /// `α · sum` of every group of the run added to `room.scaled`, ascending; `group` counts over the runs.
+    /// `α · sum` of every group of the run added to `room.scaled`, ascending.
     fn add_groups(
         &self,
         room: &mut Room<'_>,
@@ -218,56 +224,39 @@ impl<'a> Driver<'a> {
         tokens: usize,
         run: Range<usize>,
         panels: &Range<usize>,
-        group: &mut usize,
     ) {
-        let length = self.weights.spec().group_columns();
+        let spec = self.weights.spec();
         let sums = &mut room.sums[..panels.len() * tokens];
         let scaled = &mut room.scaled[..panels.len() * tokens];
-        let group_sums = &room.group_sums[slot.group_sums..];
-        if *group == 0 {
+        if run.start == 0 {
             // −0 is what adding changes nothing of, the sign of a zero included.
             scaled.fill([-0.0; PANEL_ROWS]);
         }
-        for sums in sums.chunks_exact_mut(tokens) {
-            for (sums, sum) in sums.iter_mut().zip(group_sums) {
-                *sums = [-sum; PANEL_ROWS];
+        let scales = self.weights.group_scales(panels.start, run.start / spec.group_columns());
+        let group_sums = &room.group_sums[slot.group_sums..];
+        let groups = Groups::new(spec.group_columns(), spec.scale_type(), scales, group_sums);
+        let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
+        let product = &self.kernels.product;
+        // SAFETY: as in `add_all`.
+        unsafe {
+            match spec.layout() {
+                Layout::T2 => (product.t2_groups)(panels, staged, tokens, groups, sums, scaled),
+                Layout::T5 => (product.t5_groups)(panels, staged, tokens, groups, sums, scaled),
             }
-        }
-        for (index, columns) in runs(run.len(), length).enumerate() {
-            let staged = &room.staged[slot.values + columns.start * tokens..];
-            let columns = run.start + columns.start..run.start + columns.end;
-            self.multiply(&columns, panels, staged, tokens, sums);
-            // After the last group this is some number that nothing reads.
-            let next = &group_sums[(index + 1) * tokens..][..tokens];
-            let (scales, stride) = self.weights.group_scales(panels.start, *group);
-            // SAFETY: the `Backend` behind `kernels` proves the CPU's features.
-            unsafe { (self.kernels.product.fold_group)(scales, stride, next, sums, scaled) };
-            *group += 1;
         }
     }
 
-    /// Adds the columns' products to the sums of each panel and token.
-    fn multiply(
+    /// A run's codes and staged activations.
+    fn operands<'s>(
         &self,
-        columns: &Range<usize>,
+        run: &Range<usize>,
         panels: &Range<usize>,
-        staged: &[i8],
+        staged: &'s [i8],
         tokens: usize,
-        sums: &mut [[i32; PANEL_ROWS]],
-    ) {
-        let layout = self.weights.spec().layout();
+    ) -> (Panels<'a>, &'s [i8]) {
         let (codes, stride) = self.weights.panels(panels.start);
-        let panels = Panels::new(codes, stride, panels.len(), columns.clone());
-        let staged = &staged[..columns.len().next_multiple_of(self.column_multiple()) * tokens];
-        let product = &self.kernels.product;
-        // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
-        // lengths, and the tile is within the kernel's, which `run` set up.
-        unsafe {
-            match layout {
-                Layout::T2 => (product.t2)(panels, staged, tokens, sums),
-                Layout::T5 => (product.t5)(panels, staged, tokens, sums),
-            }
-        }
+        let width = run.len().next_multiple_of(self.column_multiple());
+        (Panels::new(codes, stride, panels.len(), run.clone()), &staged[..width * tokens])
     }
 
     /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,

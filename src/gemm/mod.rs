@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
 use crate::quantize::Activations;
-use crate::weights::{Scaling, Weights};
+use crate::weights::Weights;
 
 /// Bytes of workspace that any product needs, on every backend.
 ///
@@ -66,7 +66,7 @@ pub fn product(
     workspace: &mut [u8],
 ) -> Result<()> {
     let (first_token, first_output) = (tokens.start, outputs.start);
-    let by_group = matches!(weights.spec().scaling(), Scaling::Group(_));
+    let by_group = weights.spec().has_groups();
     let driver = Driver::new(backend, weights, x, tokens, outputs, y, by_group)?;
     driver.run(workspace, |token, rows, sums| {
         let mut values = [0.0; PANEL_ROWS];

@@ -9,7 +9,7 @@ use super::driver::tile_tokens;
 use super::*;
 use crate::arch::kernels::Product;
 use crate::quantize::Bits;
-use crate::weights::{Layout, WeightSpec};
+use crate::weights::{Layout, Scaling, WeightSpec};
 
 /// A small generator: the tests need variety, not quality.
 struct Random(u64);
@@ -49,7 +49,9 @@ impl Case {
         let q: Vec<i8> = (0..tokens * inputs).map(|_| activation()).collect();
         let spec = WeightSpec::new(outputs, inputs, layout, scaling).unwrap();
         let mut blob = vec![0; spec.packed_len()];
-        let alphas: Vec<f32> = (0..spec.scale_count()).map(|i| 0.1 + i as f32 * 0.37 % 1.9).collect();
+        // Each of them is an f16.
+        let alphas: Vec<f32> =
+            (0..spec.scale_count()).map(|i| (3 + i * 379 % 1900) as f32 / 1024.0).collect();
         spec.pack(&ternary, &alphas, &mut blob).unwrap();
         let mut values = vec![0; tokens * bits.row_bytes(inputs)];
         for (row, q) in values.chunks_exact_mut(bits.row_bytes(inputs)).zip(q.chunks_exact(inputs)) {
@@ -111,8 +113,15 @@ impl Case {
     }
 }
 
-const SCALINGS: [Scaling; 5] =
-    [Scaling::Tensor, Scaling::Row, Scaling::Group(64), Scaling::Group(128), Scaling::Group(256)];
+const SCALINGS: [Scaling; 7] = [
+    Scaling::Tensor,
+    Scaling::Row,
+    Scaling::Group(64),
+    Scaling::Group(128),
+    Scaling::Group(256),
+    Scaling::GroupF16(64),
+    Scaling::GroupF16(256),
+];
 
 #[test]
 fn integers_are_the_definition_on_every_backend() {

@@ -28,9 +28,12 @@ pub(crate) fn avx512_vnni() -> bool {
     avx512() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx512vnni())
 }
 
-/// AVX-VNNI on top of [`avx2_fma`].
+/// AVX-VNNI and F16C on top of [`avx2_fma`].
 pub(crate) fn avx_vnni() -> bool {
-    avx2_fma() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx_vnni())
+    let cpuid = CpuId::new();
+    avx2_fma()
+        && cpuid.get_feature_info().is_some_and(|basic| basic.has_f16c())
+        && cpuid.get_extended_feature_info().is_some_and(|extended| extended.has_avx_vnni())
 }
 
 /// AMX tiles with int8 products, which the OS saves and lets this process use.

@@ -37,7 +37,8 @@ mod unpack;
 use tiles::{Amx, Block, Config, Unit};
 use unpack::{T2, T5, Unpack};
 
-use crate::arch::kernels::{Kernels, Panels, Product};
+use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::scalar;
 use crate::arch::x86_64::{avx512vnni, detect};
 use crate::layout::PANEL_ROWS;
 
@@ -59,7 +60,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
         end: end::<Amx>,
         t2,
         t5,
-        ..avx512vnni::KERNELS.product
+        t2_groups,
+        t5_groups,
     },
     ..avx512vnni::KERNELS
 };
@@ -105,6 +107,32 @@ unsafe fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANE
         }
     }
 }
+
+/// The portable folding, compiled for 512-bit vectors.
+macro_rules! by_group {
+    ($name:ident = $kernel:ident) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+        unsafe fn $name(
+            panels: Panels<'_>,
+            q: &[i8],
+            tokens: usize,
+            groups: Groups<'_>,
+            scratch: &mut [[i32; PANEL_ROWS]],
+            scaled: &mut [[f32; PANEL_ROWS]],
+        ) {
+            // SAFETY: the contract of kernels.
+            unsafe {
+                match tokens {
+                    1 => (avx512vnni::KERNELS.product.$name)(panels, q, tokens, groups, scratch, scaled),
+                    _ => scalar::by_group($kernel, panels, q, tokens, groups, scratch, scaled),
+                }
+            }
+        }
+    };
+}
+
+by_group!(t2_groups = t2);
+by_group!(t5_groups = t5);
 
 /// # Safety
 /// The CPU has AVX-512 BW, and [`begin`] was called with as many tokens; `q` holds those of each column, in whole tiles.

@@ -13,12 +13,12 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Panels, Product};
+use crate::arch::kernels::{Groups, Panels, Product};
 use crate::arch::scalar;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
 
 pub(super) const PRODUCT: Product =
-    Product { token_tile: MAX_TILE, t2, t5, fold_group, ..scalar::KERNELS.product };
+    Product { token_tile: MAX_TILE, t2, t5, t2_groups, t5_groups, ..scalar::KERNELS.product };
 
 /// Most tokens of a tile.
 const MAX_TILE: usize = 6;
@@ -29,17 +29,26 @@ const BLOCKS: usize = 16;
 /// The same where two fields of a block count four times.
 const BLOCKS_ALONE: usize = 8;
 
-/// The portable one, compiled for 256-bit vectors.
-#[target_feature(enable = "avx2")]
-fn fold_group(
-    scales: &[u8],
-    stride: usize,
-    next: &[i32],
-    sums: &mut [[i32; PANEL_ROWS]],
-    scaled: &mut [[f32; PANEL_ROWS]],
-) {
-    scalar::fold_group(scales, stride, next, sums, scaled);
+/// The portable folding, compiled for 256-bit vectors.
+macro_rules! by_group {
+    ($name:ident = $kernel:ident) => {
+        #[target_feature(enable = "avx2")]
+        fn $name(
+            panels: Panels<'_>,
+            q: &[i8],
+            tokens: usize,
+            groups: Groups<'_>,
+            scratch: &mut [[i32; PANEL_ROWS]],
+            scaled: &mut [[f32; PANEL_ROWS]],
+        ) {
+            // SAFETY: this function has the kernel's features.
+            unsafe { scalar::by_group($kernel, panels, q, tokens, groups, scratch, scaled) }
+        }
+    };
 }
+
+by_group!(t2_groups = t2);
+by_group!(t5_groups = t5);
 
 #[target_feature(enable = "avx2")]
 fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
