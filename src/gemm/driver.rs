@@ -10,7 +10,6 @@
 
 use core::ops::Range;
 
-use crate::arch::Backend;
 use crate::arch::kernels::{CALL_PANELS, Groups, Kernels, MAX_RUN_COLUMNS, Panels, Product};
 use crate::error::{Result, check_len, check_range};
 use crate::layout::PANEL_ROWS;
@@ -65,7 +64,8 @@ pub(super) struct PanelRows {
 
 /// Checked arguments of one product.
 pub(super) struct Driver<'a> {
-    kernels: &'static Kernels,
+    /// Whose features the CPU has.
+    kernels: &'a Kernels,
     weights: &'a Weights<'a>,
     x: &'a Activations<'a>,
     tokens: Range<usize>,
@@ -91,7 +91,7 @@ struct Room<'a> {
 
 impl<'a> Driver<'a> {
     pub(super) fn new<T: Copy>(
-        backend: Backend,
+        kernels: &'a Kernels,
         weights: &'a Weights<'a>,
         x: &'a Activations<'a>,
         tokens: Range<usize>,
@@ -104,7 +104,7 @@ impl<'a> Driver<'a> {
         check_range("outputs", &outputs, weights.rows())?;
         check_len("tokens of y", tokens.len(), y.tokens())?;
         check_len("outputs of y", outputs.len(), y.outputs())?;
-        Ok(Driver { kernels: backend.kernels(), weights, x, tokens, outputs, by_group })
+        Ok(Driver { kernels, weights, x, tokens, outputs, by_group })
     }
 
     /// Calls `emit` once for each token and panel of the ranges.
@@ -206,7 +206,7 @@ impl<'a> Driver<'a> {
         let tokens = tokens.len();
         let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
         let product = &self.kernels.product;
-        // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
+        // SAFETY: the CPU has the kernels' features; `Panels::new` and the slicing check the
         // lengths, and the tile is within the kernel's, which `run` set up.
         unsafe {
             match self.weights.spec().layout() {
@@ -300,7 +300,7 @@ impl<'a> Driver<'a> {
             }
             Bits::Four => {
                 let bytes = &row[columns.start / 2..columns.end.div_ceil(2)];
-                // SAFETY: the `Backend` behind `kernels` proves the CPU's features; two values a byte, and there is
+                // SAFETY: the CPU has the kernels' features; two values a byte, and there is
                 // room for them, as the columns start at an even one and the room is even.
                 unsafe { (self.kernels.widen_i4)(bytes, &mut values[..2 * bytes.len()]) };
             }
@@ -319,7 +319,7 @@ impl Unit<'_> {
     fn set_up(&mut self, tokens: usize) {
         if self.tokens != Some(tokens) {
             self.release();
-            // SAFETY: a `Backend` proved the CPU's features.
+            // SAFETY: the CPU has the kernels' features.
             unsafe { (self.product.begin)(tokens) };
             self.tokens = Some(tokens);
         }

@@ -34,11 +34,13 @@
 mod tiles;
 mod unpack;
 
+use core::arch::x86_64::__m512i;
+
 use tiles::{Amx, Block, Config, Unit};
 use unpack::{T2, T5, Unpack};
 
 use crate::arch::kernels::{Groups, Kernels, Panels, Product};
-use crate::arch::scalar;
+use crate::arch::x86_64::dot::Dot;
 use crate::arch::x86_64::{avx512vnni, detect};
 use crate::layout::PANEL_ROWS;
 
@@ -51,20 +53,24 @@ const COLUMNS: usize = 64;
 /// Bytes of a full tile.
 const TILE_BYTES: usize = ROWS * COLUMNS;
 
-pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product {
-        token_tile: 2 * ROWS,
-        token_multiple: ROWS,
-        interleave: COLUMNS,
-        begin: begin::<Amx>,
-        end: end::<Amx>,
-        t2,
-        t5,
-        t2_groups,
-        t5_groups,
-    },
-    ..avx512vnni::KERNELS
-};
+pub(crate) const KERNELS: Kernels = kernels::<Amx>();
+
+const fn kernels<X: Unit>() -> Kernels {
+    Kernels {
+        product: Product {
+            token_tile: 2 * ROWS,
+            token_multiple: ROWS,
+            interleave: COLUMNS,
+            begin: begin::<X>,
+            end: end::<X>,
+            t2: t2::<X>,
+            t5: t5::<X>,
+            t2_groups: t2_groups::<X>,
+            t5_groups: t5_groups::<X>,
+        },
+        ..avx512vnni::KERNELS
+    }
+}
 
 pub(crate) fn detect() -> bool {
     avx512vnni::detect() && detect::amx_int8()
@@ -88,51 +94,79 @@ unsafe fn end<X: Unit>(tokens: usize) {
     }
 }
 
-unsafe fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
-    // SAFETY: the contract of kernels.
-    unsafe {
-        match tokens {
-            1 => (avx512vnni::KERNELS.product.t2)(panels, q, 1, sums),
-            _ => tile::<Amx, T2>(panels, q, tokens, sums),
+/// Instantiates the kernels of a layout.
+macro_rules! kernels {
+    ($whole:ident, $groups:ident = $layout:ident) => {
+        unsafe fn $whole<X: Unit>(
+            panels: Panels<'_>,
+            q: &[i8],
+            tokens: usize,
+            sums: &mut [[i32; PANEL_ROWS]],
+        ) {
+            // SAFETY: the contract of kernels.
+            unsafe {
+                match tokens {
+                    1 => (avx512vnni::KERNELS.product.$whole)(panels, q, 1, sums),
+                    _ => tile::<X, $layout>(panels, q, tokens, sums),
+                }
+            }
         }
-    }
-}
 
-unsafe fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
-    // SAFETY: the contract of kernels.
-    unsafe {
-        match tokens {
-            1 => (avx512vnni::KERNELS.product.t5)(panels, q, 1, sums),
-            _ => tile::<Amx, T5>(panels, q, tokens, sums),
-        }
-    }
-}
-
-/// The portable folding, compiled for 512-bit vectors.
-macro_rules! by_group {
-    ($name:ident = $kernel:ident) => {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-        unsafe fn $name(
+        unsafe fn $groups<X: Unit>(
             panels: Panels<'_>,
             q: &[i8],
             tokens: usize,
             groups: Groups<'_>,
-            scratch: &mut [[i32; PANEL_ROWS]],
+            sums: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {
             // SAFETY: the contract of kernels.
             unsafe {
                 match tokens {
-                    1 => (avx512vnni::KERNELS.product.$name)(panels, q, tokens, groups, scratch, scaled),
-                    _ => scalar::by_group($kernel, panels, q, tokens, groups, scratch, scaled),
+                    1 => (avx512vnni::KERNELS.product.$groups)(panels, q, 1, groups, sums, scaled),
+                    _ => tile_by_group::<X, $layout>(panels, q, tokens, groups, sums, scaled),
                 }
             }
         }
     };
 }
 
-by_group!(t2_groups = t2);
-by_group!(t5_groups = t5);
+kernels!(t2, t2_groups = T2);
+kernels!(t5, t5_groups = T5);
+
+/// # Safety
+/// As [`tile`], for the columns of each group.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn tile_by_group<X: Unit, U: Unpack>(
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    let width = panels.width();
+    let starts = (0..width).step_by(groups.columns());
+    for (group, (start, q)) in starts.zip(q.chunks(groups.columns() * tokens)).enumerate() {
+        for sums in sums.chunks_exact_mut(tokens) {
+            for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
+                *sums = [-sum; PANEL_ROWS];
+            }
+        }
+        // SAFETY: the caller's; every group begins with a tile of columns. Scales, sums and products are of 16 rows.
+        unsafe {
+            tile::<X, U>(panels.columns(start..width.min(start + groups.columns())), q, tokens, sums);
+            let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
+            for (panel, (sums, scaled)) in panels.enumerate() {
+                let scales = groups.scale_bytes(panel, group).as_ptr();
+                let scales = <__m512i as Dot>::load_scales(scales, groups.scale_type());
+                for (sums, scaled) in sums.iter().zip(scaled) {
+                    <__m512i as Dot>::load_sums(sums.as_ptr()).add_scaled(scales, scaled.as_mut_ptr());
+                }
+            }
+        }
+    }
+}
 
 /// # Safety
 /// The CPU has AVX-512 BW, and [`begin`] was called with as many tokens; `q` holds those of each column, in whole tiles.
