@@ -148,13 +148,14 @@ unsafe fn tile_by_group<X: Unit, U: Unpack>(
     let width = panels.width();
     let starts = (0..width).step_by(groups.columns());
     for (group, (start, q)) in starts.zip(q.chunks(groups.columns() * tokens)).enumerate() {
-        for sums in sums.chunks_exact_mut(tokens) {
-            for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
-                *sums = [-sum; PANEL_ROWS];
-            }
-        }
+        // In vectors of rows by hand: loops over arrays become scatters and gathers over the tokens.
         // SAFETY: the caller's; every group begins with a tile of columns. Scales, sums and products are of 16 rows.
         unsafe {
+            for sums in sums.chunks_exact_mut(tokens) {
+                for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
+                    <__m512i as Dot>::splat(-sum).store_sums(sums.as_mut_ptr());
+                }
+            }
             tile::<X, U>(panels.columns(start..width.min(start + groups.columns())), q, tokens, sums);
             let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
             for (panel, (sums, scaled)) in panels.enumerate() {

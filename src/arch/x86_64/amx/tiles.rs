@@ -217,6 +217,19 @@ impl<'a, X: Unit> Block<'a, X> {
         Block { panels, q, tokens, unit: PhantomData }
     }
 
+    /// Unpacks a tile of codes of each of `P` panels. Not a closure: those are compiled without the caller's features, and
+    /// every vector goes through memory there.
+    ///
+    /// # Safety
+    /// As [`Unpack::unpack`]; there are as many panels.
+    #[inline(always)]
+    unsafe fn unpack<U: Unpack, const P: usize>(&self, first: usize, tile: usize, room: &mut Codes<P>) {
+        for (p, room) in room.0.iter_mut().enumerate() {
+            // SAFETY: the caller's, and the room is a tile.
+            unsafe { U::unpack(self.panels, first + p, tile, room.as_mut_ptr().cast()) };
+        }
+    }
+
     /// Adds the products of `P` panels from `first` on and all tokens, which are of `T` tiles, to the sums; returns `P`.
     ///
     /// # Safety
@@ -239,18 +252,13 @@ impl<'a, X: Unit> Block<'a, X> {
         // SAFETY: the caller's. Sums of panels below `P` are within the slice, and only those are used; every tile of
         // codes is unpacked before it is loaded; `q` holds `tiles` tiles of all tokens.
         unsafe {
-            let unpack = |tile: usize, room: &mut Codes<P>| {
-                for (p, room) in room.0.iter_mut().enumerate() {
-                    U::unpack(self.panels, first + p, tile, room.as_mut_ptr().cast());
-                }
-            };
             load_sums::<X, T, P>(sums);
-            unpack(0, &mut room[0]);
+            self.unpack::<U, P>(first, 0, &mut room[0]);
             for tile in 0..tiles {
                 let q = self.q.as_ptr().add(tile * COLUMNS * tokens).cast();
                 add::<X, T, P>(q, core::array::from_fn(|p| room[tile % 2].0[p].as_ptr().cast()));
                 if tile + 1 < tiles {
-                    unpack(tile + 1, &mut room[(tile + 1) % 2]);
+                    self.unpack::<U, P>(first, tile + 1, &mut room[(tile + 1) % 2]);
                 }
             }
             store_sums::<X, T, P>(sums);
