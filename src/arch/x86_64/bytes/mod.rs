@@ -8,8 +8,11 @@
 //! one more than it holds upwards, but only −128 reaches it, which goes downwards.
 
 pub(super) mod fields;
+mod instantiate;
 pub(super) mod tables;
 pub(super) mod trits;
+
+pub(super) use instantiate::product;
 
 use super::dot::{Dot, Sums};
 use crate::arch::kernels::Panels;
