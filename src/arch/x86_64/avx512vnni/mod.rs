@@ -11,7 +11,16 @@ use crate::layout::PANEL_ROWS;
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product { token_tile: 12, interleave: 4, t2, t5, t2_groups, t5_groups },
+    product: Product {
+        token_tile: 12,
+        interleave: 4,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+    },
     ..avx512::KERNELS
 };
 
