@@ -32,6 +32,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
         t5,
         t2_groups,
         t5_groups,
+        t2_int4: None,
+        t5_int4: None,
     },
 };
 

@@ -70,6 +70,8 @@ const fn kernels<X: Unit>() -> Kernels {
             t5: t5::<X>,
             t2_groups: t2_groups::<X>,
             t5_groups: t5_groups::<X>,
+            t2_int4: None,
+            t5_int4: None,
         },
         ..avx512vnni::KERNELS
     }

@@ -3,6 +3,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::scalar;
 use crate::arch::x86_64::dot::{
     Dot, Scaled, Sums, Whole, one_token, one_token_t5, several_tokens, several_tokens_t5,
 };
@@ -11,7 +12,16 @@ use crate::layout::PANEL_ROWS;
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product { token_tile: 12, t2, t5, t2_groups, t5_groups, ..avx512::KERNELS.product },
+    product: Product {
+        token_tile: 12,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+        ..scalar::KERNELS.product
+    },
     ..avx512::KERNELS
 };
 
