@@ -73,11 +73,10 @@ macro_rules! registry {
 }
 
 registry! {
+    /// AMX int8 tiles, with AVX-512 VNNI for the rest.
+    Amx = 5, "amx", "x86_64", x86_64::amx;
     /// AVX-512 with VNNI.
     Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
-    /// AMX int8 tiles, with AVX-512 VNNI for the rest. Only by name: below what it builds on until it has run on a CPU
-    /// that has tiles.
-    Amx = 5, "amx", "x86_64", x86_64::amx;
     /// 512-bit AVX-512 F, BW, VL and DQ.
     Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
     /// AVX2 with 256-bit VNNI.
@@ -125,7 +124,8 @@ pub struct Backend {
 static CHOICE: AtomicU8 = AtomicU8::new(0);
 
 impl Backend {
-    /// The best backend of this CPU, or the lower one that [`Backend::force`] set. Detected once and cached.
+    /// The best backend of this CPU, or the lower one that [`Backend::force`] set. Detected once and cached. On a CPU
+    /// with tiles that includes asking Linux for leave to use them, which the process then has.
     #[must_use]
     pub fn best() -> Backend {
         let cached = CHOICE.load(Ordering::Relaxed);

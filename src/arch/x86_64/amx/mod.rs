@@ -25,11 +25,10 @@
 //!
 //! A single token is [`avx512vnni`]'s, whose order of activations is the same there.
 //!
-//! **Not yet run on a CPU with tiles**, so no speed is measured, but on an emulated one: 74 312 products, every one bit for
-//! bit scalar's (Bochs as of August 2026, its Sapphire Rapids). The emulator takes signed bytes of tiles for unsigned; that
-//! was corrected after the manual, and without the correction all products of activations ≥ 0 are equal too. The tests run
-//! the same kernels with tiles in software. The backend is there by name only, and
-//! [`Backend::best`](crate::Backend::best) passes it over.
+//! **Not yet timed**: no CPU with tiles was at hand. On an emulated one (Bochs as of August 2026, its Sapphire Rapids) 74 312
+//! products were bit for bit scalar's. That emulator takes the signed bytes of tiles for unsigned; it was corrected as
+//! the instruction is defined, and without the correction all products of activations ≥ 0 were equal too. The tests run
+//! the same kernels, driver and all, with tiles in software.
 //!
 //! Tiles are set up once for all calls with one number of tokens, not for each scale group, and released at the end of a
 //! product: the host's next context switch saves no tiles, and the core may lower its power state again.
