@@ -17,7 +17,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
         source.write(x, scale_row);
         portable::butterflies(x, log2, scale);
     },
-    sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, 0, matrix, scale),
+    sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, matrix, scale),
     quantize_i8,
     quantize_i4,
     widen_i4,

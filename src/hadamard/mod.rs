@@ -228,7 +228,7 @@ impl<'a> Transform<'a> {
                     }
                     portable::butterflies(row, self.log2, scale);
                 },
-                |row, stride, matrix, scale| portable::sign_columns(row, stride, 0, matrix, scale),
+                portable::sign_columns,
                 |scale| scale,
             );
         }

@@ -23,19 +23,12 @@ pub(crate) fn butterflies<T: Float>(x: &mut [T], log2: u32, scale: T) {
     }
 }
 
-/// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns); only columns
-/// `first_column..stride` of each run, so that a vector backend can leave its ragged edge here.
-pub(crate) fn sign_columns<T: Float>(
-    x: &mut [T],
-    stride: usize,
-    first_column: usize,
-    matrix: SignRows<'_>,
-    scale: T,
-) {
+/// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns).
+pub(crate) fn sign_columns<T: Float>(x: &mut [T], stride: usize, matrix: SignRows<'_>, scale: T) {
     let order = matrix.order();
     let mut column = [T::zero(); MAX_ORDER + 3];
     for run in x.chunks_exact_mut(order * stride) {
-        for c in first_column..stride {
+        for c in 0..stride {
             for (i, value) in column[..order].iter_mut().enumerate() {
                 *value = run[i * stride + c];
             }

@@ -22,6 +22,7 @@ pub(crate) struct V(__m256);
 unsafe impl Vector for V {
     const LANES: usize = 8;
     const PASS: u32 = 3;
+    const ROWS: usize = 14;
     type Wide = __m256d;
     type Bytes = __m256i;
 
