@@ -7,6 +7,7 @@
 //! **Safety contract of this module:** the CPU has the features of `V`; pointers cover what the function says.
 
 pub(crate) mod butterflies;
+pub(crate) mod folded;
 pub(crate) mod known_signs;
 pub(crate) mod quantize;
 pub(crate) mod rows;
@@ -26,6 +27,8 @@ pub(crate) unsafe trait Vector: Copy {
     const PASS: u32;
     /// Most sums that are kept at a time, in registers but for a few, while their terms are made.
     const ROWS: usize;
+    /// Most pairs of sums that are kept in registers beside a pair of terms.
+    const PAIRS: usize;
     /// f64 lanes, half as many.
     type Wide: Copy;
     /// `4 · LANES` bytes.
@@ -95,16 +98,17 @@ macro_rules! instantiate {
 }
 pub(crate) use instantiate;
 
-/// `sign_columns`: one copy of the straight-line kernel for each known matrix, the table kernel for the others.
+/// `sign_columns`: one copy of the straight-line kernels for each matrix known to them, the table kernel for the others.
 macro_rules! instantiate_signs {
     ($vector:ty, $features:literal) => {
         fn sign_columns(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
-            use crate::arch::generic::{Vector, known_signs, signs, tile};
-            use crate::hadamard::known::{Known, Visitor, visit};
+            use crate::arch::generic::{Vector, folded, known_signs, signs, tile};
+            use crate::hadamard::folded::Folded;
+            use crate::hadamard::known::Known;
 
             struct Choice(tile::Kernel);
 
-            impl Visitor for Choice {
+            impl crate::hadamard::known::Visitor for Choice {
                 fn visit<K: Known>(&mut self) {
                     #[target_feature(enable = $features)]
                     fn known<K: Known>(
@@ -121,6 +125,23 @@ macro_rules! instantiate_signs {
                 }
             }
 
+            impl crate::hadamard::folded::Visitor for Choice {
+                fn visit_folded<F: Folded>(&mut self) {
+                    #[target_feature(enable = $features)]
+                    fn pairs<F: Folded>(
+                        x: *mut f32,
+                        stride: usize,
+                        count: usize,
+                        matrix: SignRows<'_>,
+                        scale: f32,
+                    ) {
+                        // SAFETY: as above.
+                        unsafe { folded::columns::<$vector, F>(x, stride, count, matrix, scale) }
+                    }
+                    self.0 = pairs::<F>;
+                }
+            }
+
             #[target_feature(enable = $features)]
             fn table(x: *mut f32, stride: usize, count: usize, matrix: SignRows<'_>, scale: f32) {
                 // SAFETY: as above.
@@ -128,7 +149,8 @@ macro_rules! instantiate_signs {
             }
 
             let mut choice = Choice(table);
-            visit(matrix, &mut choice);
+            crate::hadamard::known::visit(matrix, &mut choice);
+            crate::hadamard::folded::visit(matrix, &mut choice);
             // SAFETY: the caller's: the CPU has the features, and `x` is whole runs.
             unsafe { tile::columns(x, stride, <$vector>::LANES, choice.0, matrix, scale) }
         }

@@ -23,6 +23,7 @@ unsafe impl Vector for V {
     const LANES: usize = 8;
     const PASS: u32 = 3;
     const ROWS: usize = 14;
+    const PAIRS: usize = 6;
     type Wide = __m256d;
     type Bytes = __m256i;
 

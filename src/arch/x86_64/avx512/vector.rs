@@ -36,6 +36,7 @@ unsafe impl Vector for V {
     const LANES: usize = 16;
     const PASS: u32 = 4;
     const ROWS: usize = 28;
+    const PAIRS: usize = 12;
     type Wide = __m512d;
     type Bytes = __m512i;
 
