@@ -48,7 +48,7 @@ pub(crate) struct Folding {
 }
 
 impl Folding {
-    const fn new(q: usize) -> Folding {
+    pub(super) const fn new(q: usize) -> Folding {
         let (field, pairs) = (Field::prime(q), (q - 1) / 2);
         let mut squares = [1; MAX_PAIRS];
         let mut base = 1;
@@ -103,55 +103,13 @@ impl Folding {
     }
 }
 
-/// A folding that the compiler knows.
-pub(crate) trait Folded {
-    const FOLDING: Folding;
-}
+/// 12 and 20 have straight-line code, with which folding is no faster.
+static FOLDINGS: [Folding; 4] = [Folding::new(43), Folding::new(59), Folding::new(107), Folding::new(139)];
 
-macro_rules! folded {
-    ($($name:ident = $order:literal;)*) => {
-        $(
-            struct $name;
-
-            impl Folded for $name {
-                const FOLDING: Folding = Folding::new($order - 1);
-            }
-        )*
-
-        /// Visits the folding of this matrix, if it has one.
-        pub(crate) fn visit(matrix: SignRows<'_>, visitor: &mut impl Visitor) {
-            match matrix.order() {
-                $($order if orientation(matrix).is_some() => visitor.visit_folded::<$name>(),)*
-                _ => {}
-            }
-        }
-
-        /// The folding of this matrix, if it has one, and whether the matrix is the transpose.
-        pub(super) fn find(matrix: SignRows<'_>) -> Option<(&'static Folding, bool)> {
-            let transposed = orientation(matrix)?;
-            match matrix.order() {
-                $($order => {
-                    const FOLDING: &Folding = &$name::FOLDING;
-                    Some((FOLDING, transposed))
-                })*
-                _ => None,
-            }
-        }
-    };
-}
-
-// 12 and 20 have straight-line code, with which folding is no faster.
-folded! {
-    Paley1Of44 = 44;
-    Paley1Of60 = 60;
-    Paley1Of108 = 108;
-    Paley1Of140 = 140;
-}
-
-/// What to do with a folding.
-pub(crate) trait Visitor {
-    /// Called with the folding as a type.
-    fn visit_folded<F: Folded>(&mut self);
+/// The folding of this matrix, if it has one, and whether the matrix is the transpose.
+pub(super) fn find(matrix: SignRows<'_>) -> Option<(&'static Folding, bool)> {
+    let folding = FOLDINGS.iter().find(|folding| 2 * folding.pairs + 2 == matrix.order())?;
+    Some((folding, orientation(matrix)?))
 }
 
 /// Whether this is the transpose of the Paley I matrix of its order, if it is one of the two.

@@ -11,7 +11,8 @@ use core::mem::MaybeUninit;
 
 use super::Vector;
 use crate::hadamard::SignRows;
-use crate::hadamard::folded::{Folded, MAX_PAIRS, Term};
+use crate::hadamard::folded::{MAX_PAIRS, Term};
+use crate::hadamard::known::Folded;
 
 /// Most pairs of a block, on any backend.
 const MAX_BLOCK: usize = 12;

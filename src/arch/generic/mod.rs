@@ -103,12 +103,11 @@ macro_rules! instantiate_signs {
     ($vector:ty, $features:literal) => {
         fn sign_columns(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
             use crate::arch::generic::{Vector, folded, known_signs, signs, tile};
-            use crate::hadamard::folded::Folded;
-            use crate::hadamard::known::Known;
+            use crate::hadamard::known::{Folded, Known, Visitor, visit};
 
             struct Choice(tile::Kernel);
 
-            impl crate::hadamard::known::Visitor for Choice {
+            impl Visitor for Choice {
                 fn visit<K: Known>(&mut self) {
                     #[target_feature(enable = $features)]
                     fn known<K: Known>(
@@ -123,9 +122,7 @@ macro_rules! instantiate_signs {
                     }
                     self.0 = known::<K>;
                 }
-            }
 
-            impl crate::hadamard::folded::Visitor for Choice {
                 fn visit_folded<F: Folded>(&mut self) {
                     #[target_feature(enable = $features)]
                     fn pairs<F: Folded>(
@@ -149,8 +146,7 @@ macro_rules! instantiate_signs {
             }
 
             let mut choice = Choice(table);
-            crate::hadamard::known::visit(matrix, &mut choice);
-            crate::hadamard::folded::visit(matrix, &mut choice);
+            visit(matrix, &mut choice);
             // SAFETY: the caller's: the CPU has the features, and `x` is whole runs.
             unsafe { tile::columns(x, stride, <$vector>::LANES, choice.0, matrix, scale) }
         }
