@@ -218,6 +218,19 @@ typedef enum hbl_scaling {
      * The same with 256 columns.
      */
     HBL_SCALING_GROUP_256 = 256,
+    /**
+     * Runs of 64 columns, their scales stored as f16: each must be one, as those of the published formats with groups
+     * are. Half the bytes, and the same results.
+     */
+    HBL_SCALING_GROUP_64_F16 = 65600,
+    /**
+     * The same with 128 columns.
+     */
+    HBL_SCALING_GROUP_128_F16 = 65664,
+    /**
+     * The same with 256 columns.
+     */
+    HBL_SCALING_GROUP_256_F16 = 65792,
 } hbl_scaling;
 
 /**
@@ -875,7 +888,8 @@ hbl_status hbl_weights_packed_len(const struct hbl_weight_spec *spec,
  * Packs `[N, K]` row-major weights -1, 0, 1 and their scales (`[N, groups]`, row-major) into `blob`: plain bytes, the
  * same on every machine, to be kept in a file or sent.
  *
- * Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE.
+ * Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE (not finite,
+ * or not an f16 where that is stored).
  *
  * # Safety
  * See the rules at the top of the header.

@@ -80,7 +80,7 @@ pub enum Error {
         /// Column of the weight matrix.
         column: usize,
     },
-    /// A weight scale is NaN or infinite.
+    /// A weight scale is NaN or infinite, or not an f16 where scales are stored as such.
     Scale {
         /// Index into the scales.
         index: usize,
@@ -186,7 +186,7 @@ pub enum Status {
     BlobPayload = 12,
     /// A weight is not ternary.
     Code = 13,
-    /// A weight scale is not finite.
+    /// A weight scale is not finite, or not what its format holds.
     Scale = 14,
     /// The named transform does not exist.
     Transform = 15,
@@ -231,7 +231,7 @@ impl Status {
             Status::BlobHeader => c"the weight blob's header is damaged",
             Status::BlobPayload => c"the weight blob's payload is damaged",
             Status::Code => c"a weight is not ternary",
-            Status::Scale => c"a weight scale is not finite",
+            Status::Scale => c"a weight scale is not finite, or not what its format holds",
             Status::Transform => c"no such transform",
             Status::NotHadamard => c"the matrix is not a Hadamard matrix",
             Status::TransformLength => c"the row length does not fit the transform",
@@ -344,7 +344,9 @@ impl fmt::Display for Error {
             Error::Code { row, column } => {
                 write!(f, "weight at row {row}, column {column} is not -1, 0 or 1")
             }
-            Error::Scale { index } => write!(f, "weight scale {index} is not finite"),
+            Error::Scale { index } => {
+                write!(f, "weight scale {index}: expected a finite value, exactly an f16 if stored as one")
+            }
             Error::Transform { what, order } => write!(f, "transform: {what} has no order {order}"),
             Error::NotHadamard { row } => {
                 write!(f, "matrix row {row} is not ±1 or not orthogonal to the others")

@@ -12,7 +12,7 @@ use num_traits::Float;
 use crate::error::{Error, Result, check_len, check_nonzero, checked_size};
 use crate::hadamard::{Direction, Transform};
 use crate::quantize::Rule;
-use crate::weights::{Scaling, Weights};
+use crate::weights::Weights;
 
 /// A quantised row: its integers `q` stand for `q · scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -220,10 +220,7 @@ pub fn h_bit_linear(
     }
     let Quantized { scale, .. } = quantize(rule, epsilon, rotated, q)?;
 
-    let group_columns = match weights.spec().scaling() {
-        Scaling::Tensor | Scaling::Row => features,
-        Scaling::Group(columns) => columns,
-    };
+    let group_columns = weights.spec().group_columns();
     for (n, y) in y.iter_mut().enumerate() {
         let groups = q.chunks(group_columns).enumerate().map(|(g, q)| {
             let weight = |k: usize| i64::from(weights.weight(n, g * group_columns + k));
@@ -259,6 +256,7 @@ fn check_finite(argument: &'static str, x: &[f64]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::hadamard::SignMatrix;
+    use crate::weights::Scaling;
     use crate::weights::{Layout, WeightSpec};
 
     #[test]

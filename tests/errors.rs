@@ -252,6 +252,7 @@ fn weight_shapes() {
     for value in [0, 1, 32, 63, 65, 512, usize::MAX] {
         let error = Error::Value { argument: "scale group", value };
         assert_eq!(spec(4, 4, Scaling::Group(value)), Err(error));
+        assert_eq!(spec(4, 4, Scaling::GroupF16(value)), Err(error));
     }
 }
 
@@ -277,6 +278,15 @@ fn packing() {
         let mut scales = [1.0; 6];
         scales[index] = bad;
         case(&weights, &scales, len, Error::Scale { index });
+    }
+    let halves = WeightSpec::new(1, 300, Layout::T2, Scaling::GroupF16(128)).unwrap();
+    for (index, bad) in (0..3).flat_map(|i| [0.1, 65536.0, 1e-9, f32::INFINITY, f32::NAN].map(|bad| (i, bad)))
+    {
+        let mut scales = [1.0, -65504.0, 2.0_f32.powi(-24)];
+        scales[index] = bad;
+        let mut blob: Vec<u8> = painted(halves.packed_len());
+        assert_eq!(halves.pack(&[0; 300], &scales, &mut blob), Err(Error::Scale { index }));
+        assert_painted(&blob, "blob");
     }
 
     let w = OwnedWeights::new(2, 5, Scaling::Tensor, vec![1; 10]);

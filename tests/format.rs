@@ -104,6 +104,20 @@ fn per_group() {
     assert_eq!(hex(&blob[..64 + 128]), expected);
 }
 
+/// The same places, two bytes each: 1, 2, −3, 2⁻²⁴.
+#[test]
+fn per_group_f16() {
+    let scales = [1.0, 2.0, -3.0, 2.0_f32.powi(-24)];
+    let blob = pack(2, 65, Scaling::GroupF16(64), &[1; 130], &scales);
+    let expected = "\
+        003c00c2000000000000000000000000\n\
+        00000000000000000000000000000000\n\
+        00400100000000000000000000000000\n\
+        00000000000000000000000000000000\n";
+    assert_eq!((blob[7], &blob[8..12]), (3, &[64, 0, 0, 0][..]));
+    assert_eq!(hex(&blob[64..128]), expected);
+}
+
 #[test]
 fn sizes() {
     for (rows, columns, scaling, expected) in [
@@ -113,6 +127,7 @@ fn sizes() {
         (1, 17, Scaling::Row, 64 + 64 + 128),
         (2560, 6912, Scaling::Tensor, 64 + 64 + 2560 * 6912 / 4),
         (2560, 6912, Scaling::Group(128), 64 + 4 * 2560 * 54 + 2560 * 6912 / 4),
+        (2560, 6912, Scaling::GroupF16(128), 64 + 2 * 2560 * 54 + 2560 * 6912 / 4),
     ] {
         let spec = WeightSpec::new(rows, columns, Layout::T2, scaling).unwrap();
         assert_eq!(spec.packed_len(), expected, "{rows} x {columns} {scaling:?}");
@@ -135,7 +150,7 @@ fn deterministic_and_unaligned() {
                 let index = match scaling {
                     Scaling::Tensor => 0,
                     Scaling::Row => row,
-                    Scaling::Group(_) => row * w.spec.groups() + group,
+                    Scaling::Group(_) | Scaling::GroupF16(_) => row * w.spec.groups() + group,
                 };
                 assert_eq!(weights.scale(row, group).to_bits(), w.scales[index].to_bits());
             }

@@ -50,7 +50,7 @@ fn expected_f32(x: &OwnedActivations, w: &OwnedWeights) -> Vec<f32> {
         let alpha = |group| match w.spec.scaling() {
             Scaling::Tensor => w.scales[0],
             Scaling::Row => w.scales[row],
-            Scaling::Group(_) => w.scales[row * groups + group],
+            Scaling::Group(_) | Scaling::GroupF16(_) => w.scales[row * groups + group],
         };
         let mut total = sums[0] as i32 as f32 * alpha(0);
         for (group, &sum) in sums.iter().enumerate().skip(1) {
@@ -146,6 +146,7 @@ fn real_shapes() {
         }
         for rows in [640, 2560, 6912] {
             check(&backends, 2, rows, 40, bits, Scaling::Row);
+            check(&backends, 5, rows, 40, bits, Scaling::Row);
         }
         for columns in [191, 192, 193, 255, 256, 257, 511, 1023, 1024, 1025, 2049] {
             for scaling in SCALINGS {

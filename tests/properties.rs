@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn weights_unpack_to_what_was_packed(rows in 1..40_usize, columns in 1..300_usize, seed: u64, kind in 0..5_usize) {
+    fn weights_unpack_to_what_was_packed(rows in 1..40_usize, columns in 1..300_usize, seed: u64, kind in 0..7_usize) {
         let w = OwnedWeights::random(rows, columns, common::data::SCALINGS[kind], &mut Random::new(seed));
         let weights = Weights::open(&w.blob).unwrap();
         let mut ternary = vec![9; rows * columns];

@@ -31,7 +31,17 @@ pub enum hbl_scaling {
     HBL_SCALING_GROUP_128 = 128,
     /// The same with 256 columns.
     HBL_SCALING_GROUP_256 = 256,
+    /// Runs of 64 columns, their scales stored as f16: each must be one, as those of the published formats with groups
+    /// are. Half the bytes, and the same results.
+    HBL_SCALING_GROUP_64_F16 = 0x10040,
+    /// The same with 128 columns.
+    HBL_SCALING_GROUP_128_F16 = 0x10080,
+    /// The same with 256 columns.
+    HBL_SCALING_GROUP_256_F16 = 0x10100,
 }
+
+/// What an hbl_scaling adds to the columns of a group whose scales are f16.
+const F16: u32 = 0x10000;
 
 /// Shape and format of a weight matrix `[N, K]`: N outputs, K inputs.
 #[repr(C)]
@@ -68,6 +78,7 @@ impl hbl_weight_spec {
         let scaling = match self.scaling {
             0 => Scaling::Tensor,
             1 => Scaling::Row,
+            group if group & F16 != 0 => Scaling::GroupF16((group - F16) as usize),
             group => Scaling::Group(group as usize),
         };
         WeightSpec::new(self.rows, self.columns, layout, scaling)
@@ -78,6 +89,7 @@ impl hbl_weight_spec {
             Scaling::Tensor => 0,
             Scaling::Row => 1,
             Scaling::Group(columns) => columns as u32,
+            Scaling::GroupF16(columns) => F16 + columns as u32,
         };
         hbl_weight_spec { rows: spec.rows(), columns: spec.columns(), layout: spec.layout() as u32, scaling }
     }
@@ -194,7 +206,8 @@ pub unsafe extern "C" fn hbl_weights_packed_len(
 /// Packs `[N, K]` row-major weights -1, 0, 1 and their scales (`[N, groups]`, row-major) into `blob`: plain bytes, the
 /// same on every machine, to be kept in a file or sent.
 ///
-/// Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE.
+/// Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE (not finite,
+/// or not an f16 where that is stored).
 ///
 /// # Safety
 /// See the rules at the top of the header.
@@ -390,6 +403,9 @@ mod tests {
                 HBL_SCALING_GROUP_64,
                 HBL_SCALING_GROUP_128,
                 HBL_SCALING_GROUP_256,
+                HBL_SCALING_GROUP_64_F16,
+                HBL_SCALING_GROUP_128_F16,
+                HBL_SCALING_GROUP_256_F16,
             ] {
                 let spec = hbl_weight_spec { rows: 3, columns: 300, layout, scaling: scaling as u32 };
                 let back = spec.check().map(|spec| hbl_weight_spec::of(&spec));

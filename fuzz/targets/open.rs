@@ -12,6 +12,8 @@ struct Input<'a> {
     rows: u8,
     columns: u16,
     scaling: u8,
+    /// `T5` instead of `T2`.
+    trits: bool,
     scales: Vec<u32>,
     /// Damage: what to XOR where.
     edits: Vec<(u16, u8)>,
@@ -35,20 +37,27 @@ fuzz_target!(|input: Input| {
 
 /// A blob of the input's shape, or nothing where that shape does not exist.
 fn packed(input: &Input) -> Option<Vec<u8>> {
-    let scaling = match input.scaling % 5 {
+    let scaling = match input.scaling % 8 {
         0 => Scaling::Tensor,
         1 => Scaling::Row,
-        group => Scaling::Group(32 << (group - 1)),
+        group @ 2..5 => Scaling::Group(32 << (group - 1)),
+        group => Scaling::GroupF16(32 << (group - 4)),
     };
+    let layout = if input.trits { Layout::T5 } else { Layout::T2 };
     let spec =
-        WeightSpec::new(usize::from(input.rows) % 40, usize::from(input.columns) % 300, Layout::T2, scaling)
+        WeightSpec::new(usize::from(input.rows) % 40, usize::from(input.columns) % 300, layout, scaling)
             .ok()?;
     let ternary: Vec<i8> =
         cycle(input.raw, spec.rows() * spec.columns()).iter().map(|byte| (byte % 3) as i8 - 1).collect();
     let scales: Vec<f32> = cycle(&input.scales, spec.scale_count())
         .into_iter()
         .map(f32::from_bits)
-        .map(|scale| if scale.is_finite() { scale } else { 1.0 })
+        .map(|scale| match scaling {
+            // Any f16 of moderate size.
+            Scaling::GroupF16(_) => (scale.to_bits() % 2048) as f32 / 256.0,
+            _ if scale.is_finite() => scale,
+            _ => 1.0,
+        })
         .collect();
     let mut blob = vec![0xAA; spec.packed_len()];
     spec.pack(&ternary, &scales, &mut blob).expect("ternary weights and finite scales of the right lengths");

@@ -20,6 +20,8 @@ struct Input<'a> {
     tokens: u8,
     four_bits: bool,
     scaling: u8,
+    /// `T5` instead of `T2`.
+    trits: bool,
     weights: &'a [u8],
     weight_scales: Vec<u32>,
     values: &'a [u8],
@@ -70,17 +72,24 @@ fuzz_target!(|input: Input| {
 });
 
 fn pack(input: &Input, rows: usize, columns: usize) -> Vec<u8> {
-    let scaling = match input.scaling % 5 {
+    let scaling = match input.scaling % 8 {
         0 => Scaling::Tensor,
         1 => Scaling::Row,
-        group => Scaling::Group(32 << (group - 1)),
+        group @ 2..5 => Scaling::Group(32 << (group - 1)),
+        group => Scaling::GroupF16(32 << (group - 4)),
     };
-    let spec = WeightSpec::new(rows, columns, Layout::T2, scaling).expect("a small shape");
+    let layout = if input.trits { Layout::T5 } else { Layout::T2 };
+    let spec = WeightSpec::new(rows, columns, layout, scaling).expect("a small shape");
     let ternary: Vec<i8> =
         cycle(input.weights, rows * columns).iter().map(|byte| (byte % 3) as i8 - 1).collect();
     let scales: Vec<f32> = cycle_floats(&input.weight_scales, spec.scale_count())
         .into_iter()
-        .map(|scale| if scale.is_finite() { scale } else { 1.0 })
+        .map(|scale| match scaling {
+            // Any f16 of moderate size.
+            Scaling::GroupF16(_) => (scale.to_bits() % 2048) as f32 / 256.0,
+            _ if scale.is_finite() => scale,
+            _ => 1.0,
+        })
         .collect();
     let mut blob = vec![0; spec.packed_len()];
     spec.pack(&ternary, &scales, &mut blob).expect("ternary weights and finite scales");

@@ -12,6 +12,8 @@ use core::ops::Range;
 
 use crate::hadamard::SignRows;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
+use crate::quantize::Bits;
+use crate::weights::{Layout, ScaleType};
 
 /// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
 #[derive(Clone, Copy)]
@@ -63,8 +65,17 @@ pub(crate) struct Product {
     /// Most tokens a kernel takes at once.
     pub(crate) token_tile: usize,
 
+    /// Tokens that cost no more than fewer do: rows of a hardware tile, or 1. Divides `token_tile`.
+    pub(crate) token_multiple: usize,
+
     /// Neighbouring columns of a token in `q`: 4, or 64 for rows of tiles. A multiple of 4 that divides every scale group.
     pub(crate) interleave: usize,
+
+    /// Sets the thread up for calls of the kernels below with that many tokens, and only those. Then comes `end`.
+    pub(crate) begin: unsafe fn(tokens: usize),
+
+    /// Undoes `begin`, with the same number of tokens.
+    pub(crate) end: unsafe fn(tokens: usize),
 
     /// [`TileKernel`] for `T2` codes.
     pub(crate) t2: TileKernel,
@@ -72,8 +83,45 @@ pub(crate) struct Product {
     /// [`TileKernel`] for `T5` codes.
     pub(crate) t5: TileKernel,
 
-    /// See [`FoldGroup`].
-    pub(crate) fold_group: FoldGroup,
+    /// [`GroupKernel`] for `T2` codes.
+    pub(crate) t2_groups: GroupKernel,
+
+    /// [`GroupKernel`] for `T5` codes.
+    pub(crate) t5_groups: GroupKernel,
+
+    /// What is faster than `t2` for int4 values, if anything is.
+    pub(crate) t2_int4: Option<Calls>,
+
+    /// The same of `t5`.
+    pub(crate) t5_int4: Option<Calls>,
+}
+
+impl Product {
+    /// The kernels for some weights and activations.
+    pub(crate) fn calls(&self, layout: Layout, bits: Bits) -> Calls {
+        let (any, int4) = match layout {
+            Layout::T2 => ((self.t2, self.t2_groups), self.t2_int4),
+            Layout::T5 => ((self.t5, self.t5_groups), self.t5_int4),
+        };
+        let any = Calls { token_tile: self.token_tile, panels: CALL_PANELS, tile: any.0, groups: any.1 };
+        int4.filter(|_| bits == Bits::Four).unwrap_or(any)
+    }
+}
+
+/// Kernels of a layout, and how they want to be called.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls {
+    /// Most tokens of a call.
+    pub(crate) token_tile: usize,
+
+    /// Most panels of a call, up to [`MAX_CALL_PANELS`]: many where a call begins with work on the activations.
+    pub(crate) panels: usize,
+
+    /// See [`TileKernel`].
+    pub(crate) tile: TileKernel,
+
+    /// See [`GroupKernel`].
+    pub(crate) groups: GroupKernel,
 }
 
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
@@ -81,21 +129,80 @@ pub(crate) struct Product {
 /// `q` is interleaved by groups of `i` = [`Product::interleave`] columns: column `k` of token `t` is at
 /// `(k / i · tokens + t) · i + k % i`, so that a kernel reads it from end to end. It holds `tokens` values for each column
 /// of the panels, which are whole blocks and at most [`MAX_RUN_COLUMNS`], and zeros up to the next multiple of `i`;
-/// `1 ≤ tokens ≤ token_tile`; `sums` has one element for each panel and token.
+/// `1 ≤ tokens ≤ token_tile`, as [`Product::begin`] was told; `sums` has one element for each panel and token.
 pub(crate) type TileKernel =
     unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
 
-/// Ends a scale group: `scaled[p · tokens + t][r] += sums[p · tokens + t][r] · scale(panel p, row r)`, the sum rounded to
-/// f32 first, without fused multiply-add; then `sums[p · tokens + t][r] = −next[t]` for the group that follows.
+/// For each scale group, in ascending order: `scaled[p · tokens + t][r] += sum · scale(panel p, row r)`, where `sum` is what
+/// a [`TileKernel`] adds up over the group's columns less `Σ q` of the group, rounded to f32; without fused multiply-add.
 ///
-/// The scale is the little-endian f32 at byte `p · stride + 4 · r` of `scales`; `next` holds one sum a token.
-pub(crate) type FoldGroup = unsafe fn(
-    scales: &[u8],
-    stride: usize,
-    next: &[i32],
-    sums: &mut [[i32; PANEL_ROWS]],
+/// `panels`, `q` and `tokens` as there. `scratch` and `scaled` have one element for each panel and token; what `scratch`
+/// holds means nothing, before and after.
+pub(crate) type GroupKernel = unsafe fn(
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
+    scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 );
+
+/// The scale groups of a run of columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Groups<'a> {
+    columns: usize,
+    scale_type: ScaleType,
+    scales: &'a [u8],
+    stride: usize,
+    sums: &'a [i32],
+}
+
+impl<'a> Groups<'a> {
+    /// Groups of `columns`; the last one of the run may be shorter. `scales` begins with the 16 scales of the first
+    /// panel and group, the next group's follow, and the next panel's are `stride` bytes on. `sums` holds `Σ q` of each
+    /// group and token, a group's tokens side by side.
+    pub(crate) fn new(
+        columns: usize,
+        scale_type: ScaleType,
+        (scales, stride): (&'a [u8], usize),
+        sums: &'a [i32],
+    ) -> Groups<'a> {
+        assert!(columns > 0 && columns.is_multiple_of(T5_QUARTER_COLUMNS));
+        Groups { columns, scale_type, scales, stride, sums }
+    }
+
+    /// Columns of a group.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// `Σ q` of a group for each of `tokens`.
+    pub(crate) fn sums(&self, group: usize, tokens: usize) -> &'a [i32] {
+        &self.sums[group * tokens..][..tokens]
+    }
+
+    /// How the scales are stored.
+    pub(crate) fn scale_type(&self) -> ScaleType {
+        self.scale_type
+    }
+
+    /// Bytes from a panel's scales to those of the panel that takes its place in the next call.
+    pub(crate) fn next_call(&self) -> usize {
+        CALL_PANELS * self.stride
+    }
+
+    /// The stored scales of a panel's rows.
+    pub(crate) fn scale_bytes(&self, panel: usize, group: usize) -> &'a [u8] {
+        let bytes = PANEL_ROWS * self.scale_type.bytes();
+        &self.scales[panel * self.stride + group * bytes..][..bytes]
+    }
+}
+
+/// Panels that the driver multiplies in one call, if there are as many and [`Product::t2_int4`] does not say otherwise.
+pub(crate) const CALL_PANELS: usize = 8;
+
+/// Most panels of any call.
+pub(crate) const MAX_CALL_PANELS: usize = 32;
 
 /// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold: 256 times the sums of
 /// `code · q` fit in an i32. A multiple of every scale group.
@@ -117,6 +224,17 @@ impl<'a> Panels<'a> {
     pub(crate) fn new(codes: &'a [u8], stride: usize, count: usize, columns: Range<usize>) -> Panels<'a> {
         assert!(count > 0 && codes.len() >= count * stride && columns.len() <= MAX_RUN_COLUMNS);
         Panels { codes, stride, count, first: columns.start, end: columns.end }
+    }
+
+    /// The same panels, some of the run's columns.
+    pub(crate) fn columns(&self, columns: Range<usize>) -> Panels<'a> {
+        assert!(columns.start <= columns.end && columns.end <= self.end - self.first);
+        Panels { first: self.first + columns.start, end: self.first + columns.end, ..*self }
+    }
+
+    /// How many columns.
+    pub(crate) fn width(&self) -> usize {
+        self.end - self.first
     }
 
     /// How many panels.

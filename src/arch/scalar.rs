@@ -1,11 +1,12 @@
 //! The scalar backend: complete, portable, and the yardstick that every other backend equals bit for bit.
 
-use crate::arch::kernels::{Kernels, Panels, Product};
+use crate::arch::kernels::{Groups, Kernels, Panels, Product, TileKernel};
 use crate::hadamard::portable;
 use crate::layout::{
     BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, SUM_RUN, T5_GROUP_BYTES, T5_QUARTER_BYTES,
     T5_QUARTER_COLUMNS, fold_lanes,
 };
+use crate::weights::{ScaleType, f32_of_f16};
 
 /// Plain Rust for every kernel. They are safe functions; the contract's `unsafe` is for the other backends.
 pub(crate) const KERNELS: Kernels = Kernels {
@@ -21,7 +22,19 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    product: Product { token_tile: 4, interleave: 4, t2, t5, fold_group },
+    product: Product {
+        token_tile: 4,
+        token_multiple: 1,
+        interleave: 4,
+        begin: |_| (),
+        end: |_| (),
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+    },
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
@@ -159,29 +172,88 @@ fn add_field(block: &[u8], code: impl Fn(u8) -> u8, q: &[i8], sums: &mut [[i32; 
     }
 }
 
+/// A [`GroupKernel`](crate::arch::kernels::GroupKernel) made of a [`TileKernel`]: one call of it for each group, and the
+/// folding here, compiled with the features of the function around it.
+///
+/// # Safety
+/// As the kernel.
 #[inline(always)]
-pub(crate) fn fold_group(
-    scales: &[u8],
-    stride: usize,
-    next: &[i32],
+pub(crate) unsafe fn by_group(
+    kernel: TileKernel,
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
     sums: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
-    let panels = sums.chunks_exact_mut(next.len()).zip(scaled.chunks_exact_mut(next.len()));
-    for (panel, (sums, scaled)) in panels.enumerate() {
-        // Four bytes at a time, so that the bounds are checked once a panel.
-        let (bytes, _) = scales[panel * stride..][..4 * PANEL_ROWS].as_chunks::<4>();
-        let mut scale = [0.0; PANEL_ROWS];
-        for (scale, bytes) in scale.iter_mut().zip(bytes) {
-            *scale = f32::from_le_bytes(*bytes);
+    let width = panels.width();
+    let starts = (0..width).step_by(groups.columns());
+    for (group, (start, q)) in starts.zip(q.chunks(groups.columns() * tokens)).enumerate() {
+        for sums in sums.chunks_exact_mut(tokens) {
+            for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
+                *sums = [-sum; PANEL_ROWS];
+            }
         }
-        for ((sums, scaled), &next) in sums.iter_mut().zip(scaled).zip(next) {
-            for ((scaled, sum), scale) in scaled.iter_mut().zip(sums).zip(scale) {
-                *scaled += *sum as f32 * scale;
-                *sum = -next;
+        let columns = start..width.min(start + groups.columns());
+        // SAFETY: the caller's; each group but the last is a multiple of what `q` is padded to.
+        unsafe { kernel(panels.columns(columns), q, tokens, sums) };
+        let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
+        for (panel, (sums, scaled)) in panels.enumerate() {
+            let scales = scales(&groups, panel, group);
+            for (sums, scaled) in sums.iter().zip(scaled) {
+                for ((scaled, sum), scale) in scaled.iter_mut().zip(sums).zip(scales) {
+                    *scaled += *sum as f32 * scale;
+                }
             }
         }
     }
+}
+
+/// The scales of a panel's rows.
+#[inline(always)]
+fn scales(groups: &Groups<'_>, panel: usize, group: usize) -> [f32; PANEL_ROWS] {
+    let bytes = groups.scale_bytes(panel, group);
+    let mut scales = [0.0; PANEL_ROWS];
+    match groups.scale_type() {
+        ScaleType::F32 => {
+            for (scale, bytes) in scales.iter_mut().zip(bytes.as_chunks().0) {
+                *scale = f32::from_le_bytes(*bytes);
+            }
+        }
+        ScaleType::F16 => {
+            for (scale, bytes) in scales.iter_mut().zip(bytes.as_chunks().0) {
+                *scale = f32_of_f16(u16::from_le_bytes(*bytes));
+            }
+        }
+    }
+    scales
+}
+
+/// [`by_group`] of `T2`.
+fn t2_groups(
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
+    scratch: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    // SAFETY: a safe kernel.
+    unsafe { by_group(t2, panels, q, tokens, groups, scratch, scaled) }
+}
+
+/// [`by_group`] of `T5`.
+fn t5_groups(
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
+    scratch: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    // SAFETY: a safe kernel.
+    unsafe { by_group(t5, panels, q, tokens, groups, scratch, scaled) }
 }
 
 /// Every CPU.

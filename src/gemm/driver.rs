@@ -2,7 +2,7 @@
 //!
 //! Tokens are cut into **tiles**, as many as the backend's kernel multiplies at once. The activations of some
 //! tiles are **staged**: widened to int8 and interleaved in the order the kernel reads them, once for all outputs.
-//! Then the weights are walked in groups of [`PANELS`] panels; each group is multiplied with each staged tile while
+//! Then the weights are walked in groups of panels, as many as the kernel takes; each group is multiplied with each staged tile while
 //! its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles, and a single token
 //! reads all panels of a group side by side: one core reads several streams faster than one.
 //!
@@ -10,17 +10,13 @@
 
 use core::ops::Range;
 
-use crate::arch::Backend;
-use crate::arch::kernels::{Kernels, MAX_RUN_COLUMNS, Panels};
+use crate::arch::kernels::{Calls, Groups, Kernels, MAX_CALL_PANELS, MAX_RUN_COLUMNS, Panels, Product};
 use crate::error::{Result, check_len, check_range};
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
 use crate::quantize::{Activations, Bits};
-use crate::weights::{Layout, Weights};
+use crate::weights::Weights;
 use crate::workspace::{Size, Workspace};
-
-/// Panels that are multiplied with a tile in one call.
-const PANELS: usize = 8;
 
 /// Bytes of staged activations: a part of every second-level cache.
 const STAGED_BYTES: usize = 1 << 18;
@@ -38,16 +34,16 @@ const PIECE_COLUMNS: usize = 1024;
 /// The shortest scale group.
 const MIN_GROUP: usize = 64;
 
-/// Sums of scale groups of everything that is staged: each row may end with a short group, and one more is read.
-const GROUP_SUMS: usize = STAGED_BYTES / MIN_GROUP + (MAX_TILES + 1) * MAX_TOKENS;
+/// Sums of scale groups of everything that is staged: each row may end with a short group.
+const GROUP_SUMS: usize = STAGED_BYTES / MIN_GROUP + MAX_TILES * MAX_TOKENS;
 
 pub(super) fn size() -> Result<Size> {
     Size::EMPTY
         .and::<i8>(STAGED_BYTES)?
         .and::<i8>(PIECE_COLUMNS)?
         .and::<i32>(GROUP_SUMS)?
-        .and::<[i32; PANEL_ROWS]>(PANELS * MAX_TOKENS)?
-        .and::<[f32; PANEL_ROWS]>(PANELS * MAX_TOKENS)
+        .and::<[i32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)?
+        .and::<[f32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)
 }
 
 /// The finished sums of one panel for one token.
@@ -68,7 +64,9 @@ pub(super) struct PanelRows {
 
 /// Checked arguments of one product.
 pub(super) struct Driver<'a> {
-    kernels: &'static Kernels,
+    /// Whose features the CPU has.
+    kernels: &'a Kernels,
+    calls: Calls,
     weights: &'a Weights<'a>,
     x: &'a Activations<'a>,
     tokens: Range<usize>,
@@ -94,7 +92,7 @@ struct Room<'a> {
 
 impl<'a> Driver<'a> {
     pub(super) fn new<T: Copy>(
-        backend: Backend,
+        kernels: &'a Kernels,
         weights: &'a Weights<'a>,
         x: &'a Activations<'a>,
         tokens: Range<usize>,
@@ -107,7 +105,8 @@ impl<'a> Driver<'a> {
         check_range("outputs", &outputs, weights.rows())?;
         check_len("tokens of y", tokens.len(), y.tokens())?;
         check_len("outputs of y", outputs.len(), y.outputs())?;
-        Ok(Driver { kernels: backend.kernels(), weights, x, tokens, outputs, by_group })
+        let calls = kernels.product.calls(weights.spec().layout(), x.bits());
+        Ok(Driver { kernels, calls, weights, x, tokens, outputs, by_group })
     }
 
     /// Calls `emit` once for each token and panel of the ranges.
@@ -124,16 +123,18 @@ impl<'a> Driver<'a> {
             staged: workspace.take(STAGED_BYTES),
             piece: workspace.take(PIECE_COLUMNS),
             group_sums: workspace.take(GROUP_SUMS),
-            sums: workspace.take(PANELS * MAX_TOKENS),
-            scaled: workspace.take(PANELS * MAX_TOKENS),
+            sums: workspace.take(MAX_CALL_PANELS * MAX_TOKENS),
+            scaled: workspace.take(MAX_CALL_PANELS * MAX_TOKENS),
         };
         let columns = self.weights.columns();
         let width = columns.next_multiple_of(self.column_multiple());
-        let tile = self.tile_tokens(width);
+        let tile =
+            tile_tokens(self.calls.token_tile, self.kernels.product.token_multiple, self.tokens.len(), width);
         let tiles = (STAGED_BYTES / (tile * width)).clamp(1, MAX_TILES);
         let groups = width.div_ceil(MIN_GROUP);
         let slot = |index| Slot { values: index * tile * width, group_sums: index * tile * groups };
         let panels = self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS);
+        let mut unit = Unit { product: &self.kernels.product, tokens: None };
 
         for first in self.tokens.clone().step_by(tile * tiles) {
             let block = first..self.tokens.end.min(first + tile * tiles);
@@ -144,17 +145,17 @@ impl<'a> Driver<'a> {
                     self.stage(&mut room, slot(index), tokens, 0..columns);
                 }
             }
-            for start in panels.clone().step_by(PANELS) {
-                let panels = start..panels.end.min(start + PANELS);
+            for start in panels.clone().step_by(self.calls.panels) {
+                let panels = start..panels.end.min(start + self.calls.panels);
                 for (index, tokens) in tiles().enumerate() {
-                    let mut group = 0;
+                    unit.set_up(tokens.len());
                     for run in runs(columns, MAX_RUN_COLUMNS) {
                         if !whole {
                             self.stage(&mut room, slot(0), tokens.clone(), run.clone());
                         }
                         let slot = if whole { slot(index) } else { slot(0) };
                         if self.by_group {
-                            self.add_groups(&mut room, slot, tokens.len(), run, &panels, &mut group);
+                            self.add_groups(&mut room, slot, tokens.len(), run, &panels);
                         } else {
                             self.add_all(&mut room, slot, &tokens, run, &panels);
                         }
@@ -174,14 +175,6 @@ impl<'a> Driver<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Tokens of a tile: as even as the kernel's tile and the staging room allow.
-    fn tile_tokens(&self, width: usize) -> usize {
-        let most =
-            self.kernels.product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
-        let tokens = self.tokens.len();
-        tokens.div_ceil(tokens.div_ceil(most))
     }
 
     /// Columns that staged activations are padded to a multiple of.
@@ -213,10 +206,15 @@ impl<'a> Driver<'a> {
                 }
             }
         }
-        self.multiply(&run, panels, &room.staged[slot.values..], tokens.len(), sums);
+        let tokens = tokens.len();
+        let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
+        // SAFETY: the CPU has the kernels' features; `Panels::new` and the slicing check the
+        // lengths, tile and panels are within the kernel's, and int4 values come from nibbles; `run` set the
+        // unit up.
+        unsafe { (self.calls.tile)(panels, staged, tokens, sums) };
     }
 
-    /// `α · sum` of every group of the run added to `room.scaled`, ascending; `group` counts over the runs.
+    /// `α · sum` of every group of the run added to `room.scaled`, ascending.
     fn add_groups(
         &self,
         room: &mut Room<'_>,
@@ -224,56 +222,33 @@ impl<'a> Driver<'a> {
         tokens: usize,
         run: Range<usize>,
         panels: &Range<usize>,
-        group: &mut usize,
     ) {
-        let length = self.weights.spec().group_columns();
+        let spec = self.weights.spec();
         let sums = &mut room.sums[..panels.len() * tokens];
         let scaled = &mut room.scaled[..panels.len() * tokens];
-        let group_sums = &room.group_sums[slot.group_sums..];
-        if *group == 0 {
+        if run.start == 0 {
             // −0 is what adding changes nothing of, the sign of a zero included.
             scaled.fill([-0.0; PANEL_ROWS]);
         }
-        for sums in sums.chunks_exact_mut(tokens) {
-            for (sums, sum) in sums.iter_mut().zip(group_sums) {
-                *sums = [-sum; PANEL_ROWS];
-            }
-        }
-        for (index, columns) in runs(run.len(), length).enumerate() {
-            let staged = &room.staged[slot.values + columns.start * tokens..];
-            let columns = run.start + columns.start..run.start + columns.end;
-            self.multiply(&columns, panels, staged, tokens, sums);
-            // After the last group this is some number that nothing reads.
-            let next = &group_sums[(index + 1) * tokens..][..tokens];
-            let (scales, stride) = self.weights.group_scales(panels.start, *group);
-            // SAFETY: the `Backend` behind `kernels` proves the CPU's features.
-            unsafe { (self.kernels.product.fold_group)(scales, stride, next, sums, scaled) };
-            *group += 1;
-        }
+        let scales = self.weights.group_scales(panels.start, run.start / spec.group_columns());
+        let group_sums = &room.group_sums[slot.group_sums..];
+        let groups = Groups::new(spec.group_columns(), spec.scale_type(), scales, group_sums);
+        let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
+        // SAFETY: as in `add_all`.
+        unsafe { (self.calls.groups)(panels, staged, tokens, groups, sums, scaled) };
     }
 
-    /// Adds the columns' products to the sums of each panel and token.
-    fn multiply(
+    /// A run's codes and staged activations.
+    fn operands<'s>(
         &self,
-        columns: &Range<usize>,
+        run: &Range<usize>,
         panels: &Range<usize>,
-        staged: &[i8],
+        staged: &'s [i8],
         tokens: usize,
-        sums: &mut [[i32; PANEL_ROWS]],
-    ) {
-        let layout = self.weights.spec().layout();
+    ) -> (Panels<'a>, &'s [i8]) {
         let (codes, stride) = self.weights.panels(panels.start);
-        let panels = Panels::new(codes, stride, panels.len(), columns.clone());
-        let staged = &staged[..columns.len().next_multiple_of(self.column_multiple()) * tokens];
-        let product = &self.kernels.product;
-        // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
-        // lengths, and the tile is within the kernel's.
-        unsafe {
-            match layout {
-                Layout::T2 => (product.t2)(panels, staged, tokens, sums),
-                Layout::T5 => (product.t5)(panels, staged, tokens, sums),
-            }
-        }
+        let width = run.len().next_multiple_of(self.column_multiple());
+        (Panels::new(codes, stride, panels.len(), run.clone()), &staged[..width * tokens])
     }
 
     /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,
@@ -317,13 +292,51 @@ impl<'a> Driver<'a> {
             }
             Bits::Four => {
                 let bytes = &row[columns.start / 2..columns.end.div_ceil(2)];
-                // SAFETY: the `Backend` behind `kernels` proves the CPU's features; two values a byte, and there is
+                // SAFETY: the CPU has the kernels' features; two values a byte, and there is
                 // room for them, as the columns start at an even one and the room is even.
                 unsafe { (self.kernels.widen_i4)(bytes, &mut values[..2 * bytes.len()]) };
             }
         }
         values[len..].fill(0);
     }
+}
+
+/// What the kernels multiply with, set up for a number of tokens from one call to the next.
+struct Unit<'a> {
+    product: &'a Product,
+    tokens: Option<usize>,
+}
+
+impl Unit<'_> {
+    fn set_up(&mut self, tokens: usize) {
+        if self.tokens != Some(tokens) {
+            self.release();
+            // SAFETY: the CPU has the kernels' features.
+            unsafe { (self.product.begin)(tokens) };
+            self.tokens = Some(tokens);
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(tokens) = self.tokens.take() {
+            // SAFETY: as above, and the unit is set up.
+            unsafe { (self.product.end)(tokens) };
+        }
+    }
+}
+
+impl Drop for Unit<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Tokens of a tile: as even as the kernel's tile and the staging room allow, and whole hardware tiles if there is room
+/// for one.
+pub(super) fn tile_tokens(token_tile: usize, multiple: usize, tokens: usize, width: usize) -> usize {
+    let most = token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
+    let multiple = if most < multiple { 1 } else { multiple };
+    tokens.div_ceil(tokens.div_ceil(most / multiple * multiple)).next_multiple_of(multiple)
 }
 
 /// `0..total` in pieces of `length`, the last one shorter.

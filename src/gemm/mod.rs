@@ -17,13 +17,14 @@ use driver::{Driver, Sums};
 pub use parallel::{par_product, par_workspace_len};
 
 use crate::arch::Backend;
+use crate::arch::kernels::Kernels;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
 use crate::quantize::Activations;
-use crate::weights::{Scaling, Weights};
+use crate::weights::Weights;
 
 /// Bytes of workspace that any product needs, on every backend.
 ///
@@ -65,9 +66,26 @@ pub fn product(
     y: &mut OutputMut<'_, f32>,
     workspace: &mut [u8],
 ) -> Result<()> {
+    // SAFETY: a `Backend` proves the features.
+    unsafe { product_with(backend.kernels(), weights, x, tokens, outputs, y, workspace) }
+}
+
+/// [`product`] with any kernels.
+///
+/// # Safety
+/// The CPU has their features.
+pub(crate) unsafe fn product_with(
+    kernels: &Kernels,
+    weights: &Weights<'_>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    y: &mut OutputMut<'_, f32>,
+    workspace: &mut [u8],
+) -> Result<()> {
     let (first_token, first_output) = (tokens.start, outputs.start);
-    let by_group = matches!(weights.spec().scaling(), Scaling::Group(_));
-    let driver = Driver::new(backend, weights, x, tokens, outputs, y, by_group)?;
+    let by_group = weights.spec().has_groups();
+    let driver = Driver::new(kernels, weights, x, tokens, outputs, y, by_group)?;
     driver.run(workspace, |token, rows, sums| {
         let mut values = [0.0; PANEL_ROWS];
         let scale = x.scales()[token];
@@ -102,7 +120,7 @@ pub fn product_i32(
     workspace: &mut [u8],
 ) -> Result<()> {
     let (first_token, first_output) = (tokens.start, outputs.start);
-    let driver = Driver::new(backend, weights, x, tokens, outputs, y, false)?;
+    let driver = Driver::new(backend.kernels(), weights, x, tokens, outputs, y, false)?;
     driver.run(workspace, |token, rows, sums| {
         if let Sums::Integer { sums, .. } = sums {
             y.write(token - first_token, rows.output - first_output, &sums[rows.within]);

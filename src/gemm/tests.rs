@@ -5,9 +5,10 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
+use super::driver::tile_tokens;
 use super::*;
 use crate::quantize::Bits;
-use crate::weights::{Layout, WeightSpec};
+use crate::weights::{Layout, Scaling, WeightSpec};
 
 /// A small generator: the tests need variety, not quality.
 struct Random(u64);
@@ -47,7 +48,9 @@ impl Case {
         let q: Vec<i8> = (0..tokens * inputs).map(|_| activation()).collect();
         let spec = WeightSpec::new(outputs, inputs, layout, scaling).unwrap();
         let mut blob = vec![0; spec.packed_len()];
-        let alphas: Vec<f32> = (0..spec.scale_count()).map(|i| 0.1 + i as f32 * 0.37 % 1.9).collect();
+        // Each of them is an f16.
+        let alphas: Vec<f32> =
+            (0..spec.scale_count()).map(|i| (3 + i * 379 % 1900) as f32 / 1024.0).collect();
         spec.pack(&ternary, &alphas, &mut blob).unwrap();
         let mut values = vec![0; tokens * bits.row_bytes(inputs)];
         for (row, q) in values.chunks_exact_mut(bits.row_bytes(inputs)).zip(q.chunks_exact(inputs)) {
@@ -109,8 +112,15 @@ impl Case {
     }
 }
 
-const SCALINGS: [Scaling; 5] =
-    [Scaling::Tensor, Scaling::Row, Scaling::Group(64), Scaling::Group(128), Scaling::Group(256)];
+const SCALINGS: [Scaling; 7] = [
+    Scaling::Tensor,
+    Scaling::Row,
+    Scaling::Group(64),
+    Scaling::Group(128),
+    Scaling::Group(256),
+    Scaling::GroupF16(64),
+    Scaling::GroupF16(256),
+];
 
 #[test]
 fn integers_are_the_definition_on_every_backend() {
@@ -126,6 +136,18 @@ fn integers_are_the_definition_on_every_backend() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn tiles_are_even_and_whole_hardware_tiles() {
+    for (tokens, width, tile) in
+        [(512, 14336, 16), (512, 8192, 32), (512, 1 << 24, 8), (40, 2560, 32), (16, 640, 16)]
+    {
+        assert_eq!(tile_tokens(32, 16, tokens, width), tile, "{tokens} {width}");
+    }
+    for (tokens, width, tile) in [(16, 640, 8), (512, 640, 12), (1, 640, 1), (512, 1 << 15, 8)] {
+        assert_eq!(tile_tokens(12, 1, tokens, width), tile, "{tokens} {width}");
     }
 }
 

@@ -5,15 +5,15 @@
 //! | 0..4 | magic `HBLW` |
 //! | 4..6 | layout version, u16 |
 //! | 6 | layout: 2 = `T2`, 5 = `T5` |
-//! | 7 | scaling: 0 = per tensor, 1 = per row, 2 = per group |
-//! | 8..12 | group length, u32; 0 unless scaling is 2 |
+//! | 7 | scaling: 0 = per tensor, 1 = per row, 2 = per group, 3 = per group as f16 |
+//! | 8..12 | group length, u32; 0 unless scaling is 2 or 3 |
 //! | 16..24 | rows N, u64 |
 //! | 24..32 | columns K, u64 |
 //! | 32..40 | length of the blob in bytes, u64 |
 //! | 40..44 | CRC-32 of everything behind the header |
 //! | 60..64 | CRC-32 of bytes 0..60 |
 //!
-//! All little-endian; the bytes not named are zero. The header is followed by the scales (f32, little-endian: one;
+//! All little-endian; the bytes not named are zero. The header is followed by the scales (f32 or f16, little-endian: one;
 //! or one a row; or, for each panel and group, one a row), zero-padded to a multiple of 64 bytes, and by the codes
 //! as [`crate::layout`] describes them. Scales of rows beyond N are zero.
 
@@ -34,6 +34,7 @@ pub(super) fn write(spec: &WeightSpec, blob: &mut [u8]) {
         Scaling::Tensor => (0, 0),
         Scaling::Row => (1, 0),
         Scaling::Group(columns) => (2, columns as u32),
+        Scaling::GroupF16(columns) => (3, columns as u32),
     };
     header.fill(0);
     header[0..4].copy_from_slice(&MAGIC);
@@ -74,6 +75,7 @@ pub(super) fn read(blob: &[u8]) -> Result<WeightSpec> {
         (0, 0) => Scaling::Tensor,
         (1, 0) => Scaling::Row,
         (2, group) => Scaling::Group(group as usize),
+        (3, group) => Scaling::GroupF16(group as usize),
         _ => return Err(Error::BlobHeader),
     };
     let spec = WeightSpec::new(size(16)?, size(24)?, layout, scaling).map_err(|_| Error::BlobHeader)?;

@@ -6,9 +6,11 @@
 
 mod codes;
 mod header;
+mod scales;
 mod ternary;
 
 use header::HEADER_BYTES;
+pub(crate) use scales::{ScaleType, f32_of_f16};
 pub use ternary::{absmean, absmean_rows};
 
 use crate::error::{Error, Result, check_len, check_nonzero, checked_size};
@@ -34,6 +36,9 @@ pub enum Scaling {
     Row,
     /// One for each run of 64, 128 or 256 columns of each row; the last run may be shorter.
     Group(usize),
+    /// The same, stored as f16: the scales must be f16 values, as those of the published formats with groups are. Half
+    /// the bytes, and the same results.
+    GroupF16(usize),
 }
 
 /// Shape and format of a weight matrix `[N, K]`, checked; N outputs (rows), K inputs (columns).
@@ -67,13 +72,16 @@ impl WeightSpec {
         let scales = match scaling {
             Scaling::Tensor => 1,
             Scaling::Row => padded_rows,
-            Scaling::Group(group @ (64 | 128 | 256)) => {
+            Scaling::Group(group @ (64 | 128 | 256)) | Scaling::GroupF16(group @ (64 | 128 | 256)) => {
                 checked_size(padded_rows, columns.div_ceil(group), BYTES)?
             }
-            Scaling::Group(value) => return Err(Error::Value { argument: "scale group", value }),
+            Scaling::Group(value) | Scaling::GroupF16(value) => {
+                return Err(Error::Value { argument: "scale group", value });
+            }
         };
         let overflow = Error::SizeOverflow { argument: BYTES };
-        let scale_bytes = checked_size(scales, 4, BYTES)?.checked_next_multiple_of(64).ok_or(overflow)?;
+        let scale_bytes = checked_size(scales, ScaleType::of(scaling).bytes(), BYTES)?;
+        let scale_bytes = scale_bytes.checked_next_multiple_of(64).ok_or(overflow)?;
         let codes = checked_size(padded_rows / PANEL_ROWS, layout.panel_bytes(columns), BYTES)?;
         let packed_len =
             scale_bytes.checked_add(codes).and_then(|len| len.checked_add(HEADER_BYTES)).ok_or(overflow)?;
@@ -110,7 +118,7 @@ impl WeightSpec {
         match self.scaling {
             Scaling::Tensor => 1,
             Scaling::Row => self.rows,
-            Scaling::Group(_) => self.rows * self.groups(),
+            Scaling::Group(_) | Scaling::GroupF16(_) => self.rows * self.groups(),
         }
     }
 
@@ -124,9 +132,19 @@ impl WeightSpec {
     #[must_use]
     pub const fn group_columns(&self) -> usize {
         match self.scaling {
-            Scaling::Group(columns) => columns,
+            Scaling::Group(columns) | Scaling::GroupF16(columns) => columns,
             Scaling::Tensor | Scaling::Row => self.columns,
         }
+    }
+
+    /// How the scales are stored.
+    pub(crate) const fn scale_type(&self) -> ScaleType {
+        ScaleType::of(self.scaling)
+    }
+
+    /// Whether each row has a scale for each of its groups.
+    pub(crate) const fn has_groups(&self) -> bool {
+        matches!(self.scaling, Scaling::Group(_) | Scaling::GroupF16(_))
     }
 
     /// Bytes of the packed blob.
@@ -139,8 +157,8 @@ impl WeightSpec {
     ///
     /// # Errors
     /// [`Error::Length`] unless the slices have N·K, [`WeightSpec::scale_count`] and [`WeightSpec::packed_len`]
-    /// elements; [`Error::Code`] for another weight; [`Error::Scale`] for a NaN or infinite scale. Then `blob` is
-    /// untouched.
+    /// elements; [`Error::Code`] for another weight; [`Error::Scale`] for a NaN or infinite scale, or one that is not an
+    /// f16 where scales are stored so. Then `blob` is untouched.
     ///
     /// ```
     /// use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
@@ -156,13 +174,14 @@ impl WeightSpec {
         check_len("scales", self.scale_count(), scales.len())?;
         check_len("blob", self.packed_len, blob.len())?;
         ternary::check_ternary(self.columns, ternary)?;
-        check_scales(scales.iter().copied())?;
+        self.check_scales(scales.iter().copied())?;
 
         let scale_bytes = &mut blob[HEADER_BYTES..][..self.scale_bytes];
         scale_bytes.fill(0);
         for (index, scale) in scales.iter().enumerate() {
-            let at = self.scale_slot(index / self.groups(), index % self.groups()) * 4;
-            scale_bytes[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+            let slot = self.scale_slot(index / self.groups(), index % self.groups());
+            let bytes = self.scale_type().bytes();
+            self.scale_type().write(*scale, &mut scale_bytes[slot * bytes..][..bytes]);
         }
         self.write_codes(blob, |row, column| (ternary[row * self.columns + column] + 1) as u8);
         Ok(())
@@ -188,7 +207,9 @@ impl WeightSpec {
         match self.scaling {
             Scaling::Tensor => 0,
             Scaling::Row => row,
-            Scaling::Group(_) => (row / PANEL_ROWS * self.groups() + group) * PANEL_ROWS + row % PANEL_ROWS,
+            Scaling::Group(_) | Scaling::GroupF16(_) => {
+                (row / PANEL_ROWS * self.groups() + group) * PANEL_ROWS + row % PANEL_ROWS
+            }
         }
     }
 
@@ -197,18 +218,18 @@ impl WeightSpec {
         match self.scaling {
             Scaling::Tensor => slot == 0,
             Scaling::Row => slot < self.rows,
-            Scaling::Group(_) => {
+            Scaling::Group(_) | Scaling::GroupF16(_) => {
                 slot / PANEL_ROWS / self.groups() * PANEL_ROWS + slot % PANEL_ROWS < self.rows
             }
         }
     }
-}
 
-fn check_scales(scales: impl Iterator<Item = f32>) -> Result<()> {
-    scales
-        .enumerate()
-        .find(|(_, scale)| !scale.is_finite())
-        .map_or(Ok(()), |(index, _)| Err(Error::Scale { index }))
+    fn check_scales(&self, scales: impl Iterator<Item = f32>) -> Result<()> {
+        scales
+            .enumerate()
+            .find(|&(_, scale)| !self.scale_type().holds(scale))
+            .map_or(Ok(()), |(index, _)| Err(Error::Scale { index }))
+    }
 }
 
 /// Packed weights, opened: a checked view of the caller's bytes.
@@ -230,8 +251,9 @@ impl<'a> Weights<'a> {
     pub fn open(blob: &'a [u8]) -> Result<Weights<'a>> {
         let weights = Self::open_verified(blob)?;
         header::check_payload(blob)?;
-        let scales = weights.scales.chunks_exact(4);
-        check_scales(scales.map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])))?;
+        let scale_type = weights.spec.scale_type();
+        let scales = weights.scales.chunks_exact(scale_type.bytes());
+        weights.spec.check_scales(scales.map(|bytes| scale_type.read(bytes)))?;
         let layout = weights.spec.layout;
         for (panel, codes) in weights.codes.chunks_exact(layout.panel_bytes(weights.columns())).enumerate() {
             if let Some((row, column)) = layout.damage(codes) {
@@ -252,8 +274,8 @@ impl<'a> Weights<'a> {
         let right = self.spec.layout.padding(columns);
         let codes = (0..padded_rows).all(|row| right.clone().all(|column| is_zero(row, column)))
             && (rows..padded_rows).all(|row| (0..columns).all(|column| is_zero(row, column)));
-        let mut slots = self.scales.chunks_exact(4).enumerate();
-        let scales = slots.all(|(slot, bytes)| self.spec.slot_is_used(slot) || bytes == [0; 4]);
+        let mut slots = self.scales.chunks_exact(self.spec.scale_type().bytes()).enumerate();
+        let scales = slots.all(|(slot, bytes)| self.spec.slot_is_used(slot) || bytes.iter().all(|&b| b == 0));
         if codes && scales { Ok(()) } else { Err(Error::BlobPayload) }
     }
 
@@ -302,8 +324,8 @@ impl<'a> Weights<'a> {
         if row >= self.rows() || group >= self.spec.groups() {
             return 0.0;
         }
-        let at = self.spec.scale_slot(row, group) * 4;
-        f32::from_le_bytes([self.scales[at], self.scales[at + 1], self.scales[at + 2], self.scales[at + 3]])
+        let scale_type = self.spec.scale_type();
+        scale_type.read(&self.scales[self.spec.scale_slot(row, group) * scale_type.bytes()..])
     }
 
     /// Writes the weights −1, 0, 1 as `[N, K]` row-major: the inverse of [`WeightSpec::pack`].
@@ -357,10 +379,12 @@ impl<'a> Weights<'a> {
         (&self.codes[first * bytes..], bytes)
     }
 
-    /// The scale bytes from a panel's group on, 16 little-endian f32, and the distance of panels. Scaling by group.
+    /// The scales from a panel's group on, 16 stored ones for each group, and the distance of panels in bytes. Scaling
+    /// by group.
     pub(crate) fn group_scales(&self, first_panel: usize, group: usize) -> (&'a [u8], usize) {
-        let at = self.spec.scale_slot(first_panel * PANEL_ROWS, group) * 4;
-        (&self.scales[at..], self.spec.groups() * PANEL_ROWS * 4)
+        let bytes = self.spec.scale_type().bytes();
+        let at = self.spec.scale_slot(first_panel * PANEL_ROWS, group) * bytes;
+        (&self.scales[at..], self.spec.groups() * PANEL_ROWS * bytes)
     }
 
     /// The 16 scales of a panel's rows. Scaling by tensor or row.

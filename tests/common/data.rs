@@ -206,8 +206,13 @@ pub(crate) struct OwnedWeights {
 impl OwnedWeights {
     pub(crate) fn new(rows: usize, columns: usize, scaling: Scaling, ternary: Vec<i8>) -> OwnedWeights {
         let spec = WeightSpec::new(rows, columns, Layout::T2, scaling).unwrap();
-        let scales: Vec<f32> =
-            (0..spec.scale_count()).map(|i| 0.021 * (1.0 + (i % 251) as f32 * 0.173)).collect();
+        let scale = |i: usize| match scaling {
+            // Each of them is an f16, the first few among the smallest.
+            Scaling::GroupF16(_) if i < 8 => i as f32 / (1 << 24) as f32,
+            Scaling::GroupF16(_) => (21 + i * 7 % 1009) as f32 / 1024.0,
+            _ => 0.021 * (1.0 + (i % 251) as f32 * 0.173),
+        };
+        let scales: Vec<f32> = (0..spec.scale_count()).map(scale).collect();
         let mut blob = vec![0; spec.packed_len()];
         spec.pack(&ternary, &scales, &mut blob).unwrap();
         OwnedWeights { spec, ternary, scales, blob }
@@ -231,5 +236,12 @@ impl OwnedWeights {
 }
 
 /// Every kind of scaling.
-pub(crate) const SCALINGS: [Scaling; 5] =
-    [Scaling::Tensor, Scaling::Row, Scaling::Group(64), Scaling::Group(128), Scaling::Group(256)];
+pub(crate) const SCALINGS: [Scaling; 7] = [
+    Scaling::Tensor,
+    Scaling::Row,
+    Scaling::Group(64),
+    Scaling::Group(128),
+    Scaling::Group(256),
+    Scaling::GroupF16(64),
+    Scaling::GroupF16(128),
+];

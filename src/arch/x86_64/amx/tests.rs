@@ -8,10 +8,13 @@ use std::vec::Vec;
 
 use super::tiles::{Config, Unit};
 use super::unpack::{T2, T5};
-use super::{COLUMNS, ROWS, tile};
-use crate::arch::kernels::{Panels, TileKernel};
+use super::{COLUMNS, ROWS, begin, end, kernels, tile};
+use crate::arch::kernels::{Kernels, Panels, TileKernel};
 use crate::arch::scalar;
+use crate::gemm;
 use crate::layout::PANEL_ROWS;
+use crate::output::OutputMut;
+use crate::quantize::{Activations, Bits};
 use crate::weights::{Layout, Scaling, WeightSpec, Weights};
 
 #[derive(Default)]
@@ -117,8 +120,13 @@ fn check(layout: Layout, kernel: TileKernel, plain: TileKernel) {
             let (mut sums, mut expected) = (start.clone(), start);
             // SAFETY: the test's caller saw AVX-512; the arguments are those of a kernel.
             unsafe {
-                kernel(panels, &q, tokens, &mut sums);
-                plain(panels, &interleaved, tokens, &mut expected);
+                // Once for several calls, as for a run of scale groups.
+                begin::<Model>(tokens);
+                for _ in 0..2 {
+                    kernel(panels, &q, tokens, &mut sums);
+                    plain(panels, &interleaved, tokens, &mut expected);
+                }
+                end::<Model>(tokens);
             }
             assert_eq!(sums, expected, "{layout:?} {run:?} tokens {tokens} panels {first} {count}");
         }
@@ -136,4 +144,54 @@ fn kernels_on_modelled_tiles() {
     check(Layout::T5, tile::<Model, T5>, scalar.t5);
     let used = TILES.with_borrow(|tiles| tiles.data.len());
     assert_eq!(used, 0, "tiles are released");
+}
+
+/// Whole products, as the driver calls the kernels: numbers of tokens that fill tiles and that do not, more panels than a
+/// call takes, long and short groups of scales, and columns that leave room for one tile of tokens.
+#[test]
+fn products_on_modelled_tiles() {
+    if !super::avx512vnni::detect() {
+        std::eprintln!("UNAVAILABLE: the kernels unpack with AVX-512");
+        return;
+    }
+    let shapes = [(1, 33, 130), (2, 17, 64), (16, 150, 129), (17, 31, 700), (40, 150, 320), (70, 16, 1029)];
+    let scalings = [Scaling::Tensor, Scaling::Row, Scaling::Group(64), Scaling::GroupF16(128)];
+    for layout in [Layout::T2, Layout::T5] {
+        for scaling in scalings {
+            for (tokens, rows, columns) in shapes.into_iter().chain([(35, 17, 14336)]) {
+                let spec = WeightSpec::new(rows, columns, layout, scaling).unwrap();
+                let ternary: Vec<i8> = (0..rows * columns).map(|i| (i * i % 11 % 3) as i8 - 1).collect();
+                let scales: Vec<f32> = (0..spec.scale_count()).map(|i| (1 + i % 31) as f32 / 64.0).collect();
+                let mut blob = vec![0; spec.packed_len()];
+                spec.pack(&ternary, &scales, &mut blob).unwrap();
+                let weights = Weights::open(&blob).unwrap();
+                let q: Vec<u8> = (0..tokens * columns).map(|i| (i * i % 509) as u8).collect();
+                let sums: Vec<i32> =
+                    q.chunks(columns).map(|q| q.iter().map(|&q| i32::from(q as i8)).sum()).collect();
+                let scales: Vec<f32> = (0..tokens).map(|t| 0.1 + t as f32).collect();
+                let x = Activations::new(Bits::Eight, columns, &q, &scales, &sums).unwrap();
+                let product = |kernels: &Kernels| {
+                    let (mut y, mut workspace) = (vec![0.0; tokens * rows], vec![0; gemm::workspace_len()]);
+                    let mut out = OutputMut::new(&mut y, tokens, rows, rows).unwrap();
+                    // SAFETY: the CPU has AVX-512 with VNNI, and tiles are modelled.
+                    unsafe {
+                        gemm::product_with(
+                            kernels,
+                            &weights,
+                            &x,
+                            0..tokens,
+                            0..rows,
+                            &mut out,
+                            &mut workspace,
+                        )
+                    }
+                    .unwrap();
+                    y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                };
+                let what = format_args!("{layout:?} {scaling:?} M {tokens} N {rows} K {columns}");
+                assert!(product(&kernels::<Model>()) == product(&scalar::KERNELS), "{what}");
+                assert_eq!(TILES.with_borrow(|tiles| tiles.data.len()), 0, "tiles are released: {what}");
+            }
+        }
+    }
 }

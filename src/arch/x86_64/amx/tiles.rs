@@ -21,7 +21,7 @@ use crate::layout::PANEL_ROWS;
 const STRIDE: usize = 64;
 const _: () = assert!(STRIDE == COLUMNS && STRIDE == 4 * PANEL_ROWS);
 
-/// What `ldtilecfg` reads.
+/// What `ldtilecfg` reads; palette 1 has tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
 pub(super) struct Config {
     palette: u8,
@@ -29,6 +29,23 @@ pub(super) struct Config {
     reserved: [u8; 14],
     pub(super) row_bytes: [u16; 16],
     pub(super) rows: [u8; 16],
+}
+
+impl Config {
+    /// For up to 32 tokens.
+    pub(super) fn new(tokens: usize) -> Config {
+        let first = tokens.min(ROWS) as u8;
+        let second = tokens as u8 - first;
+        let sums = if second == 0 { [first; 4] } else { [first, first, second, second] };
+        let mut config =
+            Config { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+        config.rows[..4].copy_from_slice(&sums);
+        config.rows[4..8].copy_from_slice(&[first, second, ROWS as u8, ROWS as u8]);
+        for (bytes, &rows) in config.row_bytes.iter_mut().zip(&config.rows) {
+            *bytes = if rows == 0 { 0 } else { STRIDE as u16 };
+        }
+        config
+    }
 }
 
 /// Room for the codes of `P` panels.
@@ -186,7 +203,7 @@ unsafe fn add<X: Unit, const T: usize, const P: usize>(q: *const u8, codes: [*co
     }
 }
 
-/// Arguments of a kernel, with the thread's tiles set up for them until this is dropped.
+/// Arguments of a kernel.
 pub(super) struct Block<'a, X: Unit> {
     panels: Panels<'a>,
     q: &'a [i8],
@@ -195,29 +212,29 @@ pub(super) struct Block<'a, X: Unit> {
 }
 
 impl<'a, X: Unit> Block<'a, X> {
-    /// # Safety
-    /// The thread may use AMX. `1 ≤ tokens ≤ 32`; `q` holds whole tiles of all tokens, for all columns of the panels.
-    #[inline(always)]
-    pub(super) unsafe fn new(panels: Panels<'a>, q: &'a [i8], tokens: usize) -> Block<'a, X> {
-        let first = tokens.min(ROWS) as u8;
-        let second = tokens as u8 - first;
-        let sums = if second == 0 { [first; 4] } else { [first, first, second, second] };
-        let mut config =
-            Config { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
-        config.rows[..4].copy_from_slice(&sums);
-        config.rows[4..8].copy_from_slice(&[first, second, ROWS as u8, ROWS as u8]);
-        for (bytes, &rows) in config.row_bytes.iter_mut().zip(&config.rows) {
-            *bytes = if rows == 0 { 0 } else { STRIDE as u16 };
-        }
-        // SAFETY: the caller's; palette 1 has tiles of 16 rows of 64 bytes.
-        unsafe { X::configure(&config) };
+    /// `q` holds whole tiles of all tokens, for all columns of the panels.
+    pub(super) fn new(panels: Panels<'a>, q: &'a [i8], tokens: usize) -> Block<'a, X> {
         Block { panels, q, tokens, unit: PhantomData }
+    }
+
+    /// Unpacks a tile of codes of each of `P` panels. Not a closure: those are compiled without the caller's features, and
+    /// every vector goes through memory there.
+    ///
+    /// # Safety
+    /// As [`Unpack::unpack`]; there are as many panels.
+    #[inline(always)]
+    unsafe fn unpack<U: Unpack, const P: usize>(&self, first: usize, tile: usize, room: &mut Codes<P>) {
+        for (p, room) in room.0.iter_mut().enumerate() {
+            // SAFETY: the caller's, and the room is a tile.
+            unsafe { U::unpack(self.panels, first + p, tile, room.as_mut_ptr().cast()) };
+        }
     }
 
     /// Adds the products of `P` panels from `first` on and all tokens, which are of `T` tiles, to the sums; returns `P`.
     ///
     /// # Safety
-    /// The CPU has AVX-512 BW. `T · P` is 1, 2 or 4; there are as many panels.
+    /// The CPU has AVX-512 BW, and the thread's tiles are set up for that many tokens. `q` is as [`Block::new`] wants it.
+    /// `T · P` is 1, 2 or 4; there are as many panels.
     #[inline(always)]
     pub(super) unsafe fn multiply<U: Unpack, const T: usize, const P: usize>(
         &self,
@@ -235,30 +252,17 @@ impl<'a, X: Unit> Block<'a, X> {
         // SAFETY: the caller's. Sums of panels below `P` are within the slice, and only those are used; every tile of
         // codes is unpacked before it is loaded; `q` holds `tiles` tiles of all tokens.
         unsafe {
-            let unpack = |tile: usize, room: &mut Codes<P>| {
-                for (p, room) in room.0.iter_mut().enumerate() {
-                    U::unpack(self.panels, first + p, tile, room.as_mut_ptr().cast());
-                }
-            };
             load_sums::<X, T, P>(sums);
-            unpack(0, &mut room[0]);
+            self.unpack::<U, P>(first, 0, &mut room[0]);
             for tile in 0..tiles {
                 let q = self.q.as_ptr().add(tile * COLUMNS * tokens).cast();
                 add::<X, T, P>(q, core::array::from_fn(|p| room[tile % 2].0[p].as_ptr().cast()));
                 if tile + 1 < tiles {
-                    unpack(tile + 1, &mut room[(tile + 1) % 2]);
+                    self.unpack::<U, P>(first, tile + 1, &mut room[(tile + 1) % 2]);
                 }
             }
             store_sums::<X, T, P>(sums);
         }
         P
-    }
-}
-
-impl<X: Unit> Drop for Block<'_, X> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: the tiles were set up, so the thread may use AMX.
-        unsafe { X::release() };
     }
 }

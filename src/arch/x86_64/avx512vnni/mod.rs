@@ -2,13 +2,28 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Kernels, Panels, Product};
-use crate::arch::x86_64::dot::{Dot, one_token, one_token_t5, several_tokens, several_tokens_t5};
+use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::scalar;
+use crate::arch::x86_64::dot::{
+    Dot, Scaled, Sums, Whole, one_token, one_token_t5, several_tokens, several_tokens_t5,
+};
 use crate::arch::x86_64::{avx512, detect};
 use crate::layout::PANEL_ROWS;
+use crate::weights::ScaleType;
 
-pub(crate) const KERNELS: Kernels =
-    Kernels { product: Product { token_tile: 12, t2, t5, ..avx512::KERNELS.product }, ..avx512::KERNELS };
+pub(crate) const KERNELS: Kernels = Kernels {
+    product: Product {
+        token_tile: 12,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+        ..scalar::KERNELS.product
+    },
+    ..avx512::KERNELS
+};
 
 pub(crate) fn detect() -> bool {
     detect::avx512_vnni()
@@ -131,37 +146,76 @@ unsafe impl Dot for __m512i {
         // SAFETY: the caller has VNNI.
         unsafe { _mm512_dpbusd_epi32(self, codes, q) }
     }
+
+    type Scales = __m512;
+
+    #[inline(always)]
+    unsafe fn load_scales(from: *const u8, scale_type: ScaleType) -> __m512 {
+        // SAFETY: the caller has AVX-512 and a vector's scales there.
+        unsafe {
+            match scale_type {
+                ScaleType::F32 => _mm512_loadu_ps(from.cast()),
+                ScaleType::F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_scaled(self, scales: __m512, to: *mut f32) {
+        // SAFETY: the caller has AVX-512 and room for a vector there.
+        unsafe {
+            let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(self), scales);
+            _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), scaled));
+        }
+    }
 }
 
 /// Instantiates the kernels of a layout for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
 /// accumulators of the 32 registers.
-macro_rules! kernel {
-    ($name:ident = $several:ident, $one:ident) => {
+macro_rules! kernels {
+    ($whole:ident, $groups:ident, $any:ident = $several:ident, $one:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn $name(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+            $any(panels, q, tokens, &mut Whole(sums));
+        }
+
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn $groups(
+            panels: Panels<'_>,
+            q: &[i8],
+            tokens: usize,
+            groups: Groups<'_>,
+            _: &mut [[i32; PANEL_ROWS]],
+            scaled: &mut [[f32; PANEL_ROWS]],
+        ) {
+            $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
+        }
+
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn $any<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-            fn tile<const R: usize, const T: usize>(p: Panels<'_>, q: &[i8], sums: &mut [[i32; PANEL_ROWS]]) {
+            fn tile<S: Sums, const R: usize, const T: usize>(p: Panels<'_>, q: &[i8], sums: &mut S) {
                 // SAFETY: this function has the features; the driver gives as many values as there are columns.
-                unsafe { $several::<__m512i, R, T>(p, q, sums) }
+                unsafe { $several::<__m512i, S, R, T>(p, q, sums) }
             }
             match tokens {
                 // SAFETY: as above.
-                1 => unsafe { $one::<__m512i, 8>(panels, q, sums) },
-                2 => tile::<4, 2>(panels, q, sums),
-                3 => tile::<4, 3>(panels, q, sums),
-                4 => tile::<4, 4>(panels, q, sums),
-                5 => tile::<4, 5>(panels, q, sums),
-                6 => tile::<4, 6>(panels, q, sums),
-                7 => tile::<2, 7>(panels, q, sums),
-                8 => tile::<2, 8>(panels, q, sums),
-                9 => tile::<2, 9>(panels, q, sums),
-                10 => tile::<2, 10>(panels, q, sums),
-                11 => tile::<2, 11>(panels, q, sums),
-                _ => tile::<2, 12>(panels, q, sums),
+                1 => unsafe { $one::<__m512i, S, 8>(panels, q, sums) },
+                2 => tile::<S, 4, 2>(panels, q, sums),
+                3 => tile::<S, 4, 3>(panels, q, sums),
+                4 => tile::<S, 4, 4>(panels, q, sums),
+                5 => tile::<S, 4, 5>(panels, q, sums),
+                6 => tile::<S, 4, 6>(panels, q, sums),
+                7 => tile::<S, 2, 7>(panels, q, sums),
+                8 => tile::<S, 2, 8>(panels, q, sums),
+                9 => tile::<S, 2, 9>(panels, q, sums),
+                10 => tile::<S, 2, 10>(panels, q, sums),
+                11 => tile::<S, 2, 11>(panels, q, sums),
+                _ => tile::<S, 2, 12>(panels, q, sums),
             }
         }
     };
 }
 
-kernel!(t2 = several_tokens, one_token);
-kernel!(t5 = several_tokens_t5, one_token_t5);
+kernels!(t2, t2_groups, any_t2 = several_tokens, one_token);
+kernels!(t5, t5_groups, any_t5 = several_tokens_t5, one_token_t5);

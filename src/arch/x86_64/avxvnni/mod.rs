@@ -6,16 +6,44 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Kernels, Panels, Product};
-use crate::arch::x86_64::dot::{Dot, one_token, one_token_t5, several_tokens, several_tokens_t5};
+use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::scalar;
+use crate::arch::x86_64::dot::{
+    Dot, Scaled, Sums, Whole, one_token, one_token_t5, several_tokens, several_tokens_t5,
+};
 use crate::arch::x86_64::{avx2, detect};
 use crate::layout::PANEL_ROWS;
+use crate::weights::ScaleType;
 
-pub(crate) const KERNELS: Kernels =
-    Kernels { product: Product { token_tile: 5, t2, t5, ..avx2::KERNELS.product }, ..avx2::KERNELS };
+pub(crate) const KERNELS: Kernels = Kernels {
+    product: Product {
+        token_tile: 5,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+        ..scalar::KERNELS.product
+    },
+    ..avx2::KERNELS
+};
 
 pub(crate) fn detect() -> bool {
     detect::avx_vnni()
+}
+
+/// Every byte doubled. In assembly because the compiler sees through x + x + x and multiplies, with five instructions.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn double(x: __m256i) -> __m256i {
+    let double;
+    // SAFETY: one AVX2 instruction on registers.
+    unsafe {
+        core::arch::asm!("vpaddb {}, {x}, {x}", out(ymm_reg) double, x = in(ymm_reg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    double
 }
 
 // SAFETY: every function is a few AVX2 instructions on its arguments, and one of AVX-VNNI.
@@ -79,7 +107,7 @@ unsafe impl Dot for __m256i {
     #[inline(always)]
     unsafe fn triple(self) -> Self {
         // SAFETY: the caller has AVX2.
-        unsafe { _mm256_add_epi8(_mm256_add_epi8(self, self), self) }
+        unsafe { _mm256_add_epi8(double(self), self) }
     }
 
     #[inline(always)]
@@ -122,26 +150,65 @@ unsafe impl Dot for __m256i {
         // SAFETY: the caller has AVX-VNNI.
         unsafe { _mm256_dpbusd_avx_epi32(self, codes, q) }
     }
+
+    type Scales = __m256;
+
+    #[inline(always)]
+    unsafe fn load_scales(from: *const u8, scale_type: ScaleType) -> __m256 {
+        // SAFETY: the caller has F16C and a vector's scales there.
+        unsafe {
+            match scale_type {
+                ScaleType::F32 => _mm256_loadu_ps(from.cast()),
+                ScaleType::F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_scaled(self, scales: __m256, to: *mut f32) {
+        // SAFETY: the caller has AVX2 and room for a vector there.
+        unsafe {
+            let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(self), scales);
+            _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), scaled));
+        }
+    }
 }
 
 /// Instantiates the kernels of a layout for every number of tokens.
-macro_rules! kernel {
-    ($name:ident = $several:ident, $one:ident) => {
-        #[target_feature(enable = "avx2,avxvnni")]
-        fn $name(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+macro_rules! kernels {
+    ($whole:ident, $groups:ident, $any:ident = $several:ident, $one:ident) => {
+        #[target_feature(enable = "avx2,f16c,avxvnni")]
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+            $any(panels, q, tokens, &mut Whole(sums));
+        }
+
+        #[target_feature(enable = "avx2,f16c,avxvnni")]
+        fn $groups(
+            panels: Panels<'_>,
+            q: &[i8],
+            tokens: usize,
+            groups: Groups<'_>,
+            _: &mut [[i32; PANEL_ROWS]],
+            scaled: &mut [[f32; PANEL_ROWS]],
+        ) {
+            $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
+        }
+
+        #[target_feature(enable = "avx2,f16c,avxvnni")]
+        fn $any<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
             // SAFETY: this function has the features; the driver gives as many values as there are columns.
             unsafe {
                 match tokens {
-                    1 => $one::<__m256i, 4>(panels, q, sums),
-                    2 => $several::<__m256i, 2, 2>(panels, q, sums),
-                    3 => $several::<__m256i, 2, 3>(panels, q, sums),
-                    4 => $several::<__m256i, 2, 4>(panels, q, sums),
-                    _ => $several::<__m256i, 2, 5>(panels, q, sums),
+                    1 => $one::<__m256i, S, 4>(panels, q, sums),
+                    2 => $several::<__m256i, S, 2, 2>(panels, q, sums),
+                    3 => $several::<__m256i, S, 2, 3>(panels, q, sums),
+                    4 => $several::<__m256i, S, 2, 4>(panels, q, sums),
+                    _ => $several::<__m256i, S, 2, 5>(panels, q, sums),
                 }
             }
         }
     };
 }
 
-kernel!(t2 = several_tokens, one_token);
-kernel!(t5 = several_tokens_t5, one_token_t5);
+kernels!(t2, t2_groups, any_t2 = several_tokens, one_token);
+kernels!(t5, t5_groups, any_t5 = several_tokens_t5, one_token_t5);
