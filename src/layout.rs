@@ -44,17 +44,17 @@
 //! byte `i`; a row takes ⌈K/2⌉ bytes and the spare nibble of an odd row is 0.
 //!
 //! # Float reductions
-//! A sum over a row of f32 has terms `t_i = |x_i|`, or `x_i · x_i` rounded to f32. They are grouped by fours in f32, and
-//! the groups are added in f64 over [`SUM_LANES`] = 32 virtual lanes: a quarter of the conversions, which are what a
-//! sum in f64 takes longest over. A row is cut into runs of [`SUM_RUN`] = 128, the last one padded with terms of +0. In
-//! ascending order of runs, from +0, lane `j` takes
+//! A sum over a row of f32 has terms `t_i = |x_i|`, or `x_i · x_i` rounded to f32. They are grouped by eights in f32,
+//! and the groups are added in f64 over [`SUM_LANES`] = 32 virtual lanes: an eighth of the conversions, which are what a
+//! sum in f64 takes longest over. A row is cut into runs of [`SUM_RUN`] = 256, the last one padded with terms of +0. In
+//! ascending order of runs, from +0, lane `j` takes, with `u_k = t_(j+32k)` of the run and each sum rounded to f32,
 //!
 //! ```text
-//! (t_j + t_(j+32)) + (t_(j+64) + t_(j+96))      of the run, each sum rounded to f32
+//! ((u_0 + u_1) + (u_2 + u_3)) + ((u_4 + u_5) + (u_6 + u_7))
 //! ```
 //!
 //! and the lanes are folded by halves (lane `j` takes lane `j + 16`, then `j + 8`, 4, 2, 1). No rounding is fused away.
-//! No term is negative, so the f32 steps change a sum by at most 3 · 2⁻²⁴ of it (magnitudes: 2 · 2⁻²⁴), and in
+//! No term is negative, so the f32 steps change a sum by at most 4 · 2⁻²⁴ of it (magnitudes: 3 · 2⁻²⁴), and in
 //! proportion; the f64 steps do not count beside that.
 //!
 //! Where f32 does not reach, the row is summed again in f64 throughout: if the sum is not finite, or if it is of squares
@@ -91,8 +91,8 @@ pub const T5_GROUP_BYTES: usize = BLOCK_BYTES + 4 * T5_QUARTER_BYTES;
 /// Virtual lanes of a row sum.
 pub const SUM_LANES: usize = 32;
 
-/// Elements that a row sum takes at a time: four for each lane.
-pub const SUM_RUN: usize = 4 * SUM_LANES;
+/// Elements that a row sum takes at a time: eight for each lane.
+pub const SUM_RUN: usize = 8 * SUM_LANES;
 
 /// Largest number of columns: up to here `Σ w·q` fits in an i32 for every int8 input. (`Σ code·q` may wrap on
 /// the way; the subtraction of `Σ q` wraps back, and the result is exact.)

@@ -18,6 +18,9 @@ use crate::quantize::{Activations, ActivationsMut, Quantizer};
 use crate::weights::Weights;
 use crate::workspace::{Size, Workspace};
 
+/// Rows whose norm is kept from the scan of all rows: as many as a host will pass at a time.
+const KEPT_ROOTS: usize = 512;
+
 /// What both layers share.
 #[derive(Clone, Copy, Debug)]
 struct Stages<'a> {
@@ -47,7 +50,7 @@ impl<'a> Stages<'a> {
 
     fn quantize_size(&self) -> Result<Size> {
         let features = self.weights.columns();
-        Size::EMPTY.and::<f32>(features)?.and::<f32>(input::room(features))
+        Size::EMPTY.and::<f32>(features)?.and::<f32>(input::room(features))?.and::<f64>(KEPT_ROOTS)
     }
 
     fn quantize<T: Input>(
@@ -64,37 +67,51 @@ impl<'a> Stages<'a> {
         let mut workspace = Workspace::new(workspace, self.quantize_size()?)?;
         let row = workspace.take::<f32>(features);
         let room = workspace.take::<f32>(input::room(features));
+        let roots = workspace.take::<f64>(KEPT_ROOTS);
         // A row with a NaN or an infinity is found out by its norm or its statistic before anything of it is written.
         // Several rows are all tried before any is written: a scan for non-finite input is enough, unless values that
-        // no model has come near an overflow in the norm's gain or in the transform.
+        // no model has come near an overflow in the norm's gain or in the transform. The norm's sum is such a scan; what
+        // it found is kept, for the first rows, so that they are not read for it again.
+        let mut kept = 0;
         if out.tokens() > 1 {
-            let normalised = self.largest_normalised(backend);
+            let behind_norm = self.largest_behind_norm(backend);
             for (index, x) in x.chunks_exact(features).enumerate() {
                 let x = T::to_f32(x, room);
-                let largest = largest(backend, x);
-                let may_overflow = normalised.unwrap_or(largest) >= self.overflow_limit();
-                let finite = largest.is_finite()
-                    && (!may_overflow
-                        || self.rotate(backend, x, row).is_some()
-                            && check_finite(backend, "x", features, row).is_ok());
-                if !finite {
-                    return Err(Error::NonFinite { argument: "x", row: index });
+                let largest = behind_norm.unwrap_or_else(|| largest(backend, x));
+                let root = self.root(backend, x).filter(|&root| {
+                    largest < self.overflow_limit() || {
+                        self.rotate(backend, root, x, row);
+                        check_finite(backend, "x", features, row).is_ok()
+                    }
+                });
+                let root = root.ok_or(Error::NonFinite { argument: "x", row: index })?;
+                if let Some(place) = roots.get_mut(index) {
+                    (*place, kept) = (root, index + 1);
                 }
             }
         }
-        for (x, (values, scale, sum)) in x.chunks_exact(features).zip(out.rows()) {
+        for (index, (x, (values, scale, sum))) in x.chunks_exact(features).zip(out.rows()).enumerate() {
             let x = T::to_f32(x, room);
-            let packed = self.rotate(backend, x, row).and_then(|()| self.quantizer.row(backend, row, values));
+            let root = roots[..kept].get(index).copied().or_else(|| self.root(backend, x));
+            let packed = root.and_then(|root| {
+                self.rotate(backend, root, x, row);
+                self.quantizer.row(backend, row, values)
+            });
             (*scale, *sum) = packed.ok_or(Error::NonFinite { argument: "x", row: 0 })?;
         }
         Ok(())
     }
 
-    /// Norm and transform of one row; `None` if the norm meets a NaN or an infinity. The norm's product and the
-    /// transform's signs ride on the first pass of the butterflies, so that the row is read once and written once.
-    fn rotate(&self, backend: Backend, x: &[f32], row: &mut [f32]) -> Option<()> {
+    /// The norm's root of a row, 1 without a norm; `None` if the norm meets a NaN or an infinity.
+    fn root(&self, backend: Backend, x: &[f32]) -> Option<f64> {
+        self.norm.as_ref().map_or(Some(1.0), |norm| norm.root(backend, x))
+    }
+
+    /// Norm and transform of one row with that root. The norm's product and the transform's signs ride on the first
+    /// pass of the butterflies, so that the row is read once and written once.
+    fn rotate(&self, backend: Backend, root: f64, x: &[f32], row: &mut [f32]) {
         let source = match &self.norm {
-            Some(norm) => norm.source(backend, x, row)?,
+            Some(norm) => norm.source(root, x, row),
             None => Source { values: Some(x), ..Source::IN_PLACE },
         };
         match &self.transform {
@@ -104,11 +121,10 @@ impl<'a> Stages<'a> {
                 (backend.kernels().scale_row)(x, factor, weight, y);
             }),
         }
-        Some(())
     }
 
     /// A bound on what leaves the norm, if there is one: an RMS-normalised value is at most √n.
-    fn largest_normalised(&self, backend: Backend) -> Option<f32> {
+    fn largest_behind_norm(&self, backend: Backend) -> Option<f32> {
         let norm = self.norm.as_ref()?;
         let gain = norm.weight().map_or(1.0, |weight| largest(backend, weight));
         Some(gain * self.weights.columns() as f32)

@@ -52,9 +52,9 @@ impl<'a> RmsNorm<'a> {
             check_finite(backend, "x", features, x)?;
         }
         for (x, y) in x.chunks_exact(features).zip(y.chunks_exact_mut(features)) {
-            let source = self.source(backend, x, y).ok_or(Error::NonFinite { argument: "x", row: 0 })?;
+            let root = self.root(backend, x).ok_or(Error::NonFinite { argument: "x", row: 0 })?;
             // SAFETY: `backend` proves the CPU's features; the lengths were checked.
-            source.write(y, |x, factor, weight, y| unsafe {
+            self.source(root, x, y).write(y, |x, factor, weight, y| unsafe {
                 (backend.kernels().scale_row)(x, factor, weight, y);
             });
         }
@@ -80,19 +80,21 @@ impl<'a> RmsNorm<'a> {
         }
     }
 
-    /// The normalised row, for the first pass over it to apply; `None` if an element is not finite. Writes `y` only
-    /// in the odd case of [`RmsNorm::tiny_row`], and then that is the source.
-    pub(crate) fn source<'b>(&'b self, backend: Backend, x: &'b [f32], y: &mut [f32]) -> Option<Source<'b>> {
+    /// `√(mean(x²) + ε)` of a row; `None` if an element is not finite.
+    pub(crate) fn root(&self, backend: Backend, x: &[f32]) -> Option<f64> {
         let root = num_traits::Float::sqrt(mean_square(backend, x) + f64::from(self.epsilon));
-        if !root.is_finite() {
-            return None;
-        }
+        root.is_finite().then_some(root)
+    }
+
+    /// The normalised row, given its [`RmsNorm::root`], for the first pass over it to apply. Writes `y` only in the odd
+    /// case of [`RmsNorm::tiny_row`], and then that is the source.
+    pub(crate) fn source<'b>(&'b self, root: f64, x: &'b [f32], y: &mut [f32]) -> Source<'b> {
         let factor = (1.0 / root) as f32;
         if factor.is_finite() {
-            return Some(Source { values: Some(x), factor, weight: self.weight, signs: None });
+            return Source { values: Some(x), factor, weight: self.weight, signs: None };
         }
         self.tiny_row(root, x, y);
-        Some(Source::IN_PLACE)
+        Source::IN_PLACE
     }
 }
 

@@ -18,6 +18,8 @@ unsafe impl Plain for i8 {}
 unsafe impl Plain for i32 {}
 // SAFETY: plain numbers.
 unsafe impl Plain for f32 {}
+// SAFETY: plain numbers.
+unsafe impl Plain for f64 {}
 // SAFETY: an array has its element's properties.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 

@@ -3,7 +3,7 @@
 //!
 //! **Bound of a transform of n points.** Each output sums n terms `±x_j` with at most `d` roundings on the way from any
 //! input: log₂ of the power of two, and, per outer factor of order m, two within a group of four and ⌈m/4⌉ − 1 across
-//! groups. Then come the product with 1/√n and that factor's own rounding. So, with u = 2⁻²⁴, an output is off by at
+//! groups, or at most m/2 + 2 in the sums of pairs that make the large Paley I matrices. Then come the product with 1/√n and that factor's own rounding. So, with u = 2⁻²⁴, an output is off by at
 //! most about `(d + 2)·u · Σ|x_j|/√n ≤ (d + 2)·u·‖x‖₂`.
 
 mod common;
@@ -23,6 +23,9 @@ const U: f64 = 1.0 / (1 << 24) as f64;
 /// Longest chain of roundings of a transform's output, the scale's two included.
 fn roundings(name: &str) -> f64 {
     let factor = |part: &str| match part.split_once(':') {
+        Some(("paley1" | "quarot", order @ ("44" | "60" | "108" | "140"))) => {
+            order.parse::<u32>().unwrap() / 2 + 2
+        }
         Some((_, order)) => 2 + order.parse::<u32>().unwrap().div_ceil(4) - 1,
         None => part.parse::<u32>().unwrap().ilog2(),
     };

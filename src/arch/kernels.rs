@@ -40,7 +40,7 @@ pub(crate) struct Kernels {
     pub(crate) butterflies: unsafe fn(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32),
 
     /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: replace every
-    /// column `c` by `matrix · c`, in the canonical order of [`crate::hadamard::portable::sign_product`], then
+    /// column `c` by `matrix · c`, in the canonical order of [`crate::hadamard::portable::sign_columns`], then
     /// every element `· scale`. `x.len()` is a multiple of `order · stride`.
     pub(crate) sign_columns: unsafe fn(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32),
 

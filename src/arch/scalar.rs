@@ -18,7 +18,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
         source.write(x, scale_row);
         portable::butterflies(x, log2, scale);
     },
-    sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, 0, matrix, scale),
+    sign_columns: |x, stride, matrix, scale| portable::sign_columns(x, stride, matrix, scale),
     quantize_i8,
     quantize_i4,
     widen_i4,
@@ -43,22 +43,29 @@ pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
 
 fn lane_sum(x: &[f32], term: impl Fn(f32) -> f32) -> f64 {
     let mut lanes = [0.0; SUM_LANES];
-    let (runs, rest) = x.as_chunks();
-    for run in runs.iter().chain(padded_run(rest).as_ref()) {
+    let mut add = |run: &[f32; SUM_RUN]| {
         for (j, lane) in lanes.iter_mut().enumerate() {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| term(run[quarter * SUM_LANES + j]));
-            *lane += f64::from((a + b) + (c + d));
+            let four = |k| {
+                let [a, b, c, d] = [k, k + 1, k + 2, k + 3].map(|k| term(run[k * SUM_LANES + j]));
+                (a + b) + (c + d)
+            };
+            *lane += f64::from(four(0) + four(4));
         }
+    };
+    let (runs, rest) = x.as_chunks();
+    runs.iter().for_each(&mut add);
+    if !rest.is_empty() {
+        add(&padded_run(rest));
     }
     fold_lanes(lanes)
 }
 
 /// The last run of a row sum, if it is not a whole one.
 #[inline(always)]
-pub(crate) fn padded_run(rest: &[f32]) -> Option<[f32; SUM_RUN]> {
+pub(crate) fn padded_run(rest: &[f32]) -> [f32; SUM_RUN] {
     let mut run = [0.0; SUM_RUN];
     run[..rest.len()].copy_from_slice(rest);
-    (!rest.is_empty()).then_some(run)
+    run
 }
 
 pub(crate) fn scale_row(src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [f32]) {

@@ -53,10 +53,10 @@ fn on_every_backend(check: impl Fn(&Kernels)) {
 fn canonical_sum(x: &[f32], term: impl Fn(f32) -> f32) -> f64 {
     let term = |i: usize| term(x.get(i).copied().unwrap_or(0.0));
     let mut lanes = [0.0; 32];
-    for i in (0..x.len()).step_by(128) {
+    for i in (0..x.len()).step_by(256) {
         for (j, lane) in lanes.iter_mut().enumerate() {
-            let i = i + j;
-            *lane += f64::from((term(i) + term(i + 32)) + (term(i + 64) + term(i + 96)));
+            let four = |i| (term(i) + term(i + 32)) + (term(i + 64) + term(i + 96));
+            *lane += f64::from(four(i + j) + four(i + j + 128));
         }
     }
     fold_lanes(lanes)

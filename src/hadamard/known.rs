@@ -1,5 +1,7 @@
-//! The small named matrices as types, for kernels that are compiled with their signs.
+//! Named matrices as types, for kernels that are compiled with their signs: the small ones, and the foldings of the large
+//! Paley I matrices.
 
+use super::folded::{Folding, find};
 use super::matrix::SignRows;
 use super::recipes::{Field, Recipe};
 
@@ -32,6 +34,41 @@ pub(crate) const fn nibble<K: Known>(row: usize, group: usize) -> usize {
 pub(crate) trait Visitor {
     /// Called with the matrix as a type.
     fn visit<K: Known>(&mut self);
+
+    /// Called with its folding as a type.
+    fn visit_folded<F: Folded>(&mut self);
+}
+
+/// A folding whose signs the compiler knows.
+pub(crate) trait Folded {
+    const FOLDING: Folding;
+}
+
+macro_rules! folded {
+    ($($name:ident = $order:literal;)*) => {
+        $(
+            struct $name;
+
+            impl Folded for $name {
+                const FOLDING: Folding = Folding::new($order - 1);
+            }
+        )*
+
+        /// Visits the folding of this matrix, if it has one.
+        fn visit_folded(matrix: SignRows<'_>, visitor: &mut impl Visitor) {
+            match matrix.order() {
+                $($order if find(matrix).is_some() => visitor.visit_folded::<$name>(),)*
+                _ => {}
+            }
+        }
+    };
+}
+
+folded! {
+    Paley1Of44 = 44;
+    Paley1Of60 = 60;
+    Paley1Of108 = 108;
+    Paley1Of140 = 140;
 }
 
 macro_rules! known {
@@ -49,15 +86,15 @@ macro_rules! known {
             }
         )*
 
-        /// Visits the known matrix that equals this one, if there is one.
-        pub(crate) fn visit(matrix: SignRows<'_>, visitor: &mut impl Visitor) -> bool {
+        /// Visits what equals this matrix, if anything does.
+        pub(crate) fn visit(matrix: SignRows<'_>, visitor: &mut impl Visitor) {
             $(
                 if matrix == $name::rows() {
                     visitor.visit::<$name>();
-                    return true;
+                    return;
                 }
             )*
-            false
+            visit_folded(matrix, visitor);
         }
     };
 }

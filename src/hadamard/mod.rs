@@ -6,10 +6,11 @@
 //! same transform, so outer factors are always named and nothing is ever padded.
 //!
 //! **Order of the float operations**, the same on every backend: signs; butterflies in ascending stride; outer
-//! factors from the innermost to the outermost, each in groups of four columns; one product with `1/√n` (rounded
-//! to f32) at the very end.
+//! factors from the innermost to the outermost, each in groups of four columns or, for the large Paley I matrices, in
+//! pairs of rows and columns; one product with `1/√n` (rounded to f32) at the very end.
 
 mod families;
+pub(crate) mod folded;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod known;
 mod matrix;
@@ -228,7 +229,7 @@ impl<'a> Transform<'a> {
                     }
                     portable::butterflies(row, self.log2, scale);
                 },
-                |row, stride, matrix, scale| portable::sign_columns(row, stride, 0, matrix, scale),
+                portable::sign_columns,
                 |scale| scale,
             );
         }

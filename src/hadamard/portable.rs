@@ -2,6 +2,7 @@
 
 use num_traits::Float;
 
+use super::folded;
 use super::matrix::{MAX_ORDER, SignRows};
 
 /// See [`Kernels::butterflies`](crate::arch::kernels::Kernels::butterflies).
@@ -23,21 +24,18 @@ pub(crate) fn butterflies<T: Float>(x: &mut [T], log2: u32, scale: T) {
     }
 }
 
-/// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns); only columns
-/// `first_column..stride` of each run, so that a vector backend can leave its ragged edge here.
-pub(crate) fn sign_columns<T: Float>(
-    x: &mut [T],
-    stride: usize,
-    first_column: usize,
-    matrix: SignRows<'_>,
-    scale: T,
-) {
-    let order = matrix.order();
+/// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns).
+pub(crate) fn sign_columns<T: Float>(x: &mut [T], stride: usize, matrix: SignRows<'_>, scale: T) {
+    let (order, folding) = (matrix.order(), folded::find(matrix));
     let mut column = [T::zero(); MAX_ORDER + 3];
     for run in x.chunks_exact_mut(order * stride) {
-        for c in first_column..stride {
+        for c in 0..stride {
             for (i, value) in column[..order].iter_mut().enumerate() {
                 *value = run[i * stride + c];
+            }
+            if let Some((folding, transposed)) = folding {
+                folding.product(transposed, &column, |i, y| run[i * stride + c] = y * scale);
+                continue;
             }
             for i in 0..order {
                 run[i * stride + c] = sign_product(matrix, i, &column) * scale;
@@ -46,7 +44,7 @@ pub(crate) fn sign_columns<T: Float>(
     }
 }
 
-/// One row of a sign matrix times a column, in the canonical order: groups of four,
+/// One row of a sign matrix that is not [folded] times a column, in the canonical order: groups of four,
 /// `±((c0 ± c1) ± (c2 ± c3))`, added up from the first group to the last.
 ///
 /// The sign of each pair is taken out of it, so that a group's value is one of eight sums or its negation:

@@ -154,7 +154,7 @@ impl Field {
     }
 
     /// Whether χ(y − x) is −1, for elements given by index.
-    const fn chi_negative(&self, x: usize, y: usize) -> bool {
+    pub(super) const fn chi_negative(&self, x: usize, y: usize) -> bool {
         let p = self.p;
         let a = (y % p + p - x % p) % p;
         let b = (y / p + p - x / p) % p;

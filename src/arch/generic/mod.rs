@@ -7,10 +7,12 @@
 //! **Safety contract of this module:** the CPU has the features of `V`; pointers cover what the function says.
 
 pub(crate) mod butterflies;
+pub(crate) mod folded;
 pub(crate) mod known_signs;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 pub(crate) mod signs;
+pub(crate) mod tile;
 
 /// A register of f32, and the few integer and f64 views of it that the kernels need.
 ///
@@ -23,6 +25,10 @@ pub(crate) unsafe trait Vector: Copy {
     const LOG2: u32 = Self::LANES.trailing_zeros();
     /// Most stages of butterflies between registers in one pass: 2^this registers of data.
     const PASS: u32;
+    /// Most sums that are kept at a time, in registers but for a few, while their terms are made.
+    const ROWS: usize;
+    /// Most pairs of sums that are kept in registers beside a pair of terms.
+    const PAIRS: usize;
     /// f64 lanes, half as many.
     type Wide: Copy;
     /// `4 · LANES` bytes.
@@ -92,29 +98,57 @@ macro_rules! instantiate {
 }
 pub(crate) use instantiate;
 
-/// `sign_columns`: one copy of the straight-line kernel for each known matrix, the table kernel for the others.
+/// `sign_columns`: one copy of the straight-line kernels for each matrix known to them, the table kernel for the others.
 macro_rules! instantiate_signs {
     ($vector:ty, $features:literal) => {
-        #[target_feature(enable = $features)]
         fn sign_columns(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
-            struct Columns<'a>(&'a mut [f32], usize, f32);
+            use crate::arch::generic::{Vector, folded, known_signs, signs, tile};
+            use crate::hadamard::known::{Folded, Known, Visitor, visit};
 
-            impl crate::hadamard::known::Visitor for Columns<'_> {
-                fn visit<K: crate::hadamard::known::Known>(&mut self) {
+            struct Choice(tile::Kernel);
+
+            impl Visitor for Choice {
+                fn visit<K: Known>(&mut self) {
                     #[target_feature(enable = $features)]
-                    fn columns<K: crate::hadamard::known::Known>(x: &mut [f32], stride: usize, scale: f32) {
-                        // SAFETY: as below.
-                        unsafe { crate::arch::generic::known_signs::columns::<$vector, K>(x, stride, scale) }
+                    fn known<K: Known>(
+                        x: *mut f32,
+                        stride: usize,
+                        count: usize,
+                        _: SignRows<'_>,
+                        scale: f32,
+                    ) {
+                        // SAFETY: this function has the features; its callers keep the contract of a `Kernel`.
+                        unsafe { known_signs::columns::<$vector, K>(x, stride, count, scale) }
                     }
-                    // SAFETY: only this kernel makes a `Columns`, and it has the features.
-                    unsafe { columns::<K>(self.0, self.1, self.2) }
+                    self.0 = known::<K>;
+                }
+
+                fn visit_folded<F: Folded>(&mut self) {
+                    #[target_feature(enable = $features)]
+                    fn pairs<F: Folded>(
+                        x: *mut f32,
+                        stride: usize,
+                        count: usize,
+                        matrix: SignRows<'_>,
+                        scale: f32,
+                    ) {
+                        // SAFETY: as above.
+                        unsafe { folded::columns::<$vector, F>(x, stride, count, matrix, scale) }
+                    }
+                    self.0 = pairs::<F>;
                 }
             }
 
-            if !crate::hadamard::known::visit(matrix, &mut Columns(x, stride, scale)) {
-                // SAFETY: this function has the features; its callers keep the kernel's contract on the lengths.
-                unsafe { crate::arch::generic::signs::sign_columns::<$vector>(x, stride, matrix, scale) }
+            #[target_feature(enable = $features)]
+            fn table(x: *mut f32, stride: usize, count: usize, matrix: SignRows<'_>, scale: f32) {
+                // SAFETY: as above.
+                unsafe { signs::columns::<$vector>(x, stride, count, matrix, scale) }
             }
+
+            let mut choice = Choice(table);
+            visit(matrix, &mut choice);
+            // SAFETY: the caller's: the CPU has the features, and `x` is whole runs.
+            unsafe { tile::columns(x, stride, <$vector>::LANES, choice.0, matrix, scale) }
         }
     };
 }

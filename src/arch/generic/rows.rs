@@ -1,6 +1,6 @@
 //! Row statistics and the norm's product.
 //!
-//! Sums in f64 alone would be bound by the f32 → f64 conversions; grouping by fours in f32 leaves a quarter of them. The
+//! Sums in f64 alone would be bound by the f32 → f64 conversions; grouping by eights in f32 leaves an eighth of them. The
 //! 32 canonical lanes are 8 (AVX2) or 4 (AVX-512) independent chains of adds.
 
 use super::Vector;
@@ -58,8 +58,8 @@ unsafe fn lane_sum<V: Vector, const SQUARE: bool>(x: &[f32]) -> f64 {
         for run in runs {
             add_run::<V, SQUARE>(run, &mut sums);
         }
-        if let Some(run) = scalar::padded_run(rest) {
-            add_run::<V, SQUARE>(&run, &mut sums);
+        if !rest.is_empty() {
+            add_run::<V, SQUARE>(&scalar::padded_run(rest), &mut sums);
         }
         for (j, &sum) in sums[..SUM_LANES / half].iter().enumerate() {
             V::wide_store(sum, lanes.as_mut_ptr().add(j * half));
@@ -73,12 +73,13 @@ unsafe fn add_run<V: Vector, const SQUARE: bool>(run: &[f32; SUM_RUN], sums: &mu
     // SAFETY: the module's contract; loads stay within the run.
     unsafe {
         for (j, sums) in sums.chunks_exact_mut(2).take(SUM_LANES / V::LANES).enumerate() {
-            let mut terms = [V::splat(0.0); 4];
-            for (quarter, term) in terms.iter_mut().enumerate() {
-                let x = V::load(run.as_ptr().add(quarter * SUM_LANES + j * V::LANES));
+            let mut t = [V::splat(0.0); SUM_RUN / SUM_LANES];
+            for (k, term) in t.iter_mut().enumerate() {
+                let x = V::load(run.as_ptr().add(k * SUM_LANES + j * V::LANES));
                 *term = if SQUARE { x.mul(x) } else { x.magnitude() };
             }
-            let [low, high] = terms[0].add(terms[1]).add(terms[2].add(terms[3])).widen();
+            let fours = [t[0].add(t[1]).add(t[2].add(t[3])), t[4].add(t[5]).add(t[6].add(t[7]))];
+            let [low, high] = fours[0].add(fours[1]).widen();
             sums[0] = V::wide_add(sums[0], low);
             sums[1] = V::wide_add(sums[1], high);
         }

@@ -12,7 +12,7 @@
 use core::mem::MaybeUninit;
 
 use super::Vector;
-use crate::hadamard::{MAX_ORDER, SignRows, portable};
+use crate::hadamard::{MAX_ORDER, SignRows};
 
 /// Largest order of the narrow table, which stays within L1 for four registers.
 const SMALL: usize = 64;
@@ -39,63 +39,36 @@ const LOOKUPS: [Lookup; 16] = {
     lookups
 };
 
-/// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns).
+/// The [kernel](super::tile::Kernel) of any matrix of an order that is a multiple of 4.
 #[inline(always)]
-pub(crate) unsafe fn sign_columns<V: Vector>(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
-    let order = matrix.order();
-    // Beyond 1 and 2 the order of a Hadamard matrix is a multiple of 4.
-    if !order.is_multiple_of(4) {
-        portable::sign_columns(x, stride, 0, matrix, scale);
-        return;
-    }
-    let whole = stride - stride % V::LANES;
-    let run = order * stride;
-    // SAFETY: the module's contract; registers end at `whole ≤ stride` in each row; the tables hold an order of
-    // `SMALL`, or of 256.
-    unsafe {
-        if order > SMALL {
-            for start in (0..x.len()).step_by(run) {
-                for column in (0..whole).step_by(V::LANES) {
-                    wide_strip::<V>(x.as_mut_ptr().add(start + column), stride, matrix, scale);
-                }
-            }
-        } else {
-            // Four registers side by side: neighbours if a row is that long, else the same columns of four runs.
-            let mut start = 0;
-            while start < x.len() {
-                let runs = if whole >= 4 * V::LANES || x.len() - start < 4 * run { 1 } else { 4 };
-                let p = x.as_mut_ptr().add(start);
-                let mut column = 0;
-                while column < whole {
-                    let p = p.add(column);
-                    if runs == 4 {
-                        strip::<V, 4>(p, stride, run, matrix, scale);
-                    } else if column + 4 * V::LANES <= whole {
-                        strip::<V, 4>(p, stride, V::LANES, matrix, scale);
-                        column += 3 * V::LANES;
-                    } else {
-                        strip::<V, 1>(p, stride, 0, matrix, scale);
-                    }
-                    column += V::LANES;
-                }
-                start += runs * run;
-            }
-        }
-    }
-    if whole < stride {
-        portable::sign_columns(x, stride, whole, matrix, scale);
-    }
-}
-
-/// `U` registers of columns, `step` floats apart.
-#[inline(always)]
-unsafe fn strip<V: Vector, const U: usize>(
+pub(crate) unsafe fn columns<V: Vector>(
     x: *mut f32,
     stride: usize,
-    step: usize,
+    count: usize,
     matrix: SignRows<'_>,
     scale: f32,
 ) {
+    let mut column = 0;
+    // SAFETY: the module's contract; `count` is whole registers; the tables hold an order of `SMALL`, or of 256.
+    unsafe {
+        while column < count {
+            let p = x.add(column);
+            if matrix.order() > SMALL {
+                wide_strip::<V>(p, stride, matrix, scale);
+            } else if column + 4 * V::LANES <= count {
+                strip::<V, 4>(p, stride, matrix, scale);
+                column += 3 * V::LANES;
+            } else {
+                strip::<V, 1>(p, stride, matrix, scale);
+            }
+            column += V::LANES;
+        }
+    }
+}
+
+/// `U` neighbouring registers of columns.
+#[inline(always)]
+unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: SignRows<'_>, scale: f32) {
     let mut table = MaybeUninit::<[V; 2 * SMALL * 4]>::uninit();
     let table = table.as_mut_ptr().cast::<V>();
     let (order, groups) = (matrix.order(), matrix.groups());
@@ -104,7 +77,7 @@ unsafe fn strip<V: Vector, const U: usize>(
         let minus = V::splat(core::hint::black_box(-1.0));
         for g in 0..groups {
             for u in 0..U {
-                let c = x.add(4 * g * stride + u * step);
+                let c = x.add(4 * g * stride + u * V::LANES);
                 let at = table.add(8 * g * U + u);
                 let (c0, c1) = (V::load(c), V::load(c.add(stride)));
                 let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
@@ -140,7 +113,7 @@ unsafe fn strip<V: Vector, const U: usize>(
                 left = left.saturating_sub(8);
             }
             for (u, sum) in sums.iter().enumerate() {
-                sum.mul(scale).store(x.add(i * stride + u * step));
+                sum.mul(scale).store(x.add(i * stride + u * V::LANES));
             }
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct V(__m256);
 unsafe impl Vector for V {
     const LANES: usize = 8;
     const PASS: u32 = 3;
+    const ROWS: usize = 14;
+    const PAIRS: usize = 6;
     type Wide = __m256d;
     type Bytes = __m256i;
 

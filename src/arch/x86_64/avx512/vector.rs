@@ -35,6 +35,8 @@ const SIGNS: [[f32; 16]; 4] = {
 unsafe impl Vector for V {
     const LANES: usize = 16;
     const PASS: u32 = 4;
+    const ROWS: usize = 28;
+    const PAIRS: usize = 12;
     type Wide = __m512d;
     type Bytes = __m512i;
 
