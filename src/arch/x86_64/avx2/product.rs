@@ -12,9 +12,9 @@ use crate::layout::PANEL_ROWS;
 
 product! {
     __m256i, "avx2,f16c",
-    t2: 1 => 4, 2 => 2, 3 => 2, 4 => 1, 5 => 1, last 6 => 1;
-    t5: 1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 1, last 6 => 1;
-    t5_int4: 1 => 4;
+    t2: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, last 6 => 1;
+    t5: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, last 6 => 1;
+    t5_int4: 1 => 2;
 }
 
 // SAFETY: each method is what the trait says.

@@ -9,10 +9,11 @@
 //! **Range.** Seven entries and a start of 112 are within a byte. Then i16 lanes take the bytes in pairs, as they are, and
 //! the upper bytes again: three operations. Nothing is lost modulo 2¹⁶, and the sums fit in that for [`RUN`] blocks.
 //!
-//! **Cost.** Two columns of a quad and 4 tokens: 4 table loads, 4 lookups, 4 adds, an index load, and 5/7 of flushing, 16
-//! for 4 · 64 products where `maddubs` with 4 tokens takes 20 for the half. A block of a token adds about 40 to make
+//! **Cost.** Two columns of a quad and 4 tokens: 4 table loads, 4 lookups, 4 adds, an index load, and 3 of flushing, 16 for
+//! 4 · 64 products, where `maddubs` with 4 tokens takes 14 for the half. A block of a token adds about 40 to make
 //! its tables, shared by the panels of a call, and one of a quad 40 to bring it in order, shared by the tokens. `T5` is
-//! turned into `T2` on the way, 8 operations a field.
+//! turned into `T2` on the way, 8 operations a field. Measured on a shared Zen 4, 64 tokens and 256 bits, GMAC/s: 196
+//! where `maddubs` makes 137 to 142, and 162 against 103 with `T5`.
 
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;

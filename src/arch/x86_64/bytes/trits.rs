@@ -14,6 +14,10 @@
 //! they come to 256 · Σ w·q of a block's and of a rest's columns, two to a lane: at most 256 · 12 · 8 in magnitude, which an
 //! i16 holds. That is six `maddubs`, eight adds to sums (one of them widens) and ten to triple: 24 operations for
 //! 5 · 32 products, where digits take 40. What the activations are turned into is used for all panels of the call.
+//!
+//! **One panel at a time**, as in [`fields`](super::fields), because of memory. On a shared Zen 4, 256 bits, GMAC/s: from
+//! memory 45 in the median, with two panels side by side 36; in cache 65, with two 75. Int8 51 in cache, with two panels 54.
+//! Int8 as two times four bits in the same way, twice the `maddubs` to save the digits, made 45.
 
 use core::arch::x86_64::*;
 
