@@ -5,15 +5,16 @@ use core::arch::x86_64::*;
 use crate::arch::generic::intrinsics;
 use crate::arch::kernels::{Calls, Groups, Panels, Product};
 use crate::arch::scalar;
+use crate::arch::x86_64::bytes::tables::Unpack;
 use crate::arch::x86_64::bytes::{Bytes, fields, product, tables, trits};
 use crate::arch::x86_64::dot::{Scaled, Sums, Whole};
 use crate::layout::PANEL_ROWS;
 
 product! {
     __m256i, "avx2,f16c",
-    t2: 1 => 4, 2 => 2, 3 => 2, 4 => 1, 5 => 1, last 6 => 1;
-    t5: 1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 1, last 6 => 1;
-    t5_int4: 1 => 4;
+    t2: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, last 6 => 1;
+    t5: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, last 6 => 1;
+    t5_int4: 1 => 2;
 }
 
 // SAFETY: each method is what the trait says.
@@ -21,6 +22,7 @@ unsafe impl Bytes for __m256i {
     intrinsics! {
         fn add_i8(self: Self, other: Self) -> Self { _mm256_add_epi8(self, other) }
         fn add_i16(self: Self, other: Self) -> Self { _mm256_add_epi16(self, other) }
+        fn up_a_field(self: Self) -> Self { _mm256_slli_epi16::<2>(self) }
         fn up_a_byte(self: Self) -> Self { _mm256_slli_epi16::<8>(self) }
         fn down_a_byte(self: Self) -> Self { _mm256_srli_epi16::<8>(self) }
         fn flipped_trit(self: Self) -> Self {{

@@ -1,11 +1,25 @@
 //! `T2` with `maddubs`.
 //!
 //! **Several tokens**: the fields of `R` vectors of rows are masked and shifted down one by one, and each is multiplied
-//! with four columns of `T` tokens (`maddubs` and an add), whose broadcast serves `R` of them.
+//! with four columns of `T` tokens (`maddubs` and an add), whose broadcast serves `R` of them: 2 + 2 · T operations and a
+//! load a field for T · 32 products. A Zen 4 core starts two `maddubs` a cycle, and three to four operations with loads,
+//! so that 6 tokens make 142 GMAC/s of the 177 that `maddubs` and an add alone make there.
 //!
 //! **One token**: the fields of a nibble are masked in place, worth 1 and 4, and have an accumulator each; one shift
 //! brings the high nibble down: 13 operations for 4 · 32 products. Those worth 4 reach four times as much, so these
-//! i16 take [`BLOCKS_ALONE`] blocks.
+//! i16 take [`BLOCKS_ALONE`] blocks. One panel at a time, fetched [`AHEAD`] bytes ahead: the shared Zen 4 it was measured
+//! on reads two streams more slowly than one. From memory 55 GMAC/s in the median with 512 bytes, 50 without, 44 with two
+//! panels; in cache 119 all three.
+//!
+//! **One token of int4** is no faster. Eight of the 13 operations are `maddubs` and adds, and whatever avoids these needs
+//! rows of one column side by side, while a panel has four columns of a row there. Tried, against 118 GMAC/s in cache and
+//! without counting work on the activations:
+//!
+//! - the fields as differences of byte & 3, & 15, & 63 and all of it, 11 operations and one accumulator less: 122,
+//!   and slower once the activations are turned for 32 panels (107);
+//! - tables as in [`tables`](super::tables), four vectors of rows brought in order for one token alone: 108, and with the
+//!   indices stored as there 75;
+//! - `psignb` with field − 1 and byte sums, which three blocks fit: 91.
 
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
@@ -21,7 +35,7 @@ const BLOCKS: usize = 16;
 const BLOCKS_ALONE: usize = 8;
 
 /// Bytes that a single token's walk fetches ahead of each vector of rows.
-pub(super) const AHEAD: usize = 256;
+pub(super) const AHEAD: usize = 512;
 
 /// All panels times one token, `R` vectors of rows at once.
 ///

@@ -21,11 +21,17 @@ macro_rules! product {
                 tile: t2_int4,
                 groups: t2_int4_groups,
             }),
-            t5_int4: Some(Calls { token_tile: $t5_most, panels: 32, tile: t5_int4, groups: t5_int4_groups }),
+            t5_int4: Some(Calls {
+                token_tile: tables::MAX_TOKENS,
+                panels: tables::MAX_PANELS,
+                tile: t5_int4,
+                groups: t5_int4_groups,
+            }),
             ..scalar::KERNELS.product
         };
 
-        const _: () = assert!($t2_most == $t5_most);
+        const _: () = assert!($t2_most == $t5_most && tables::T2::MIN_TOKENS <= $t2_most + 1);
+        const _: () = assert!(tables::T5::MIN_TOKENS <= $t5_most + 1);
 
         product! { @kernels t2, t2_groups, any_t2, $features: panels, q, tokens, sums,
             match tokens {
@@ -43,24 +49,32 @@ macro_rules! product {
             }
         }
 
-        product! { @kernels t5_int4, t5_int4_groups, any_t5_int4, $features: panels, q, tokens, sums,
+        product! { @kernels t5_few, t5_few_groups, any_t5_few, $features: panels, q, tokens, sums,
             match tokens {
                 1 => trits::one_token_int4::<$vector, S, $t5_int4>(panels, q, sums),
                 _ => any_t5(panels, q, tokens, sums),
             }
         }
 
+        product! { @int4 t2_int4, t2_int4_groups, t2, t2_groups, tables::T2, $vector, $features }
+        product! { @int4 t5_int4, t5_int4_groups, t5_few, t5_few_groups, tables::T5, $vector, $features }
+    };
+
+    (
+        @int4 $whole:ident, $groups:ident, $few:ident, $few_groups:ident,
+        $unpack:ty, $vector:ty, $features:literal
+    ) => {
         #[target_feature(enable = $features)]
-        fn t2_int4(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
-            match tokens {
-                1..tables::MIN_TOKENS => t2(panels, q, tokens, sums),
-                // SAFETY: this function has the features; the driver keeps to the panels and tokens it is told.
-                _ => unsafe { tables::several_tokens::<$vector>(panels, q, tokens, sums) },
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+            if tokens < <$unpack>::MIN_TOKENS {
+                return $few(panels, q, tokens, sums);
             }
+            // SAFETY: this function has the features; the driver keeps to the panels and tokens it is told.
+            unsafe { tables::several_tokens::<$vector, $unpack>(panels, q, tokens, sums) }
         }
 
         #[target_feature(enable = $features)]
-        fn t2_int4_groups(
+        fn $groups(
             panels: Panels<'_>,
             q: &[i8],
             tokens: usize,
@@ -68,11 +82,11 @@ macro_rules! product {
             scratch: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {
-            match tokens {
-                1..tables::MIN_TOKENS => t2_groups(panels, q, tokens, groups, scratch, scaled),
-                // SAFETY: this function has the kernel's features.
-                _ => unsafe { scalar::by_group(t2_int4, panels, q, tokens, groups, scratch, scaled) },
+            if tokens < <$unpack>::MIN_TOKENS {
+                return $few_groups(panels, q, tokens, groups, scratch, scaled);
             }
+            // SAFETY: this function has the kernel's features.
+            unsafe { scalar::by_group($whole, panels, q, tokens, groups, scratch, scaled) }
         }
     };
 

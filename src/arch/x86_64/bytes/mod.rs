@@ -25,6 +25,8 @@ use crate::layout::PANEL_ROWS;
 pub(super) unsafe trait Bytes: Dot {
     unsafe fn add_i8(self, other: Self) -> Self;
     unsafe fn add_i16(self, other: Self) -> Self;
+    /// Every field of every byte up by one, if there is room.
+    unsafe fn up_a_field(self) -> Self;
     /// i16 lanes times 256.
     unsafe fn up_a_byte(self) -> Self;
     /// u16 lanes divided by 256.
@@ -56,6 +58,17 @@ pub(super) unsafe trait Bytes: Dot {
 unsafe fn splat<V: Bytes>(q: *const i8) -> V {
     // SAFETY: the caller's.
     unsafe { V::splat(q.cast::<i32>().read_unaligned()) }
+}
+
+/// A vector of bytes with their top bits flipped, as [`Bytes::flipped_trit`] wants them. They stay so while they are
+/// tripled: 3 · 128 is 128 modulo 256.
+///
+/// # Safety
+/// A vector there, and the features of `V`.
+#[inline(always)]
+unsafe fn flipped<V: Bytes>(from: *const u8) -> V {
+    // SAFETY: the caller's.
+    unsafe { V::load(from).add_i8(V::splat(0x8080_8080_u32 as i32)) }
 }
 
 /// How many vectors of rows the panels have.
