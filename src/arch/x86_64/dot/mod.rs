@@ -233,7 +233,12 @@ impl Ahead {
     #[inline(always)]
     fn fetch<D: Dot, const R: usize>(self, rows: Rows, at: usize) {
         let ahead = at + AHEAD;
-        let ahead = if ahead < self.left { ahead } else { ahead + self.skip };
+        let mut ahead = if ahead < self.left { ahead } else { ahead + self.skip };
+        // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
+        // SAFETY: no instruction.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) ahead, options(pure, nomem, nostack, preserves_flags))
+        };
         for r in 0..R {
             // SAFETY: a fetch may point anywhere.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(rows.vector::<D>(r).wrapping_add(ahead).cast()) };
