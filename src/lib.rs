@@ -16,7 +16,8 @@
 //!   [`Backend`]. Workspace by query; any range of tokens or outputs by argument.
 //! - `no_std`. Floats must round to nearest with subnormals on (the default mode of every OS).
 //!
-//! Start at [`HBitLinear`]; the stages are public for hosts that arrange them differently.
+//! Start at [`HBitLinear`]; the stages are public for hosts that arrange them differently. [`hosting`] is advice to them:
+//! threads, memory nodes, pages.
 
 #![no_std]
 // Parts of the kernels' contract have no user where there is no vector backend yet.
@@ -25,6 +26,7 @@
 pub mod error;
 pub mod gemm;
 pub mod hadamard;
+pub mod hosting;
 pub mod layout;
 pub mod norm;
 pub mod quantize;

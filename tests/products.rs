@@ -146,6 +146,7 @@ fn real_shapes() {
         }
         for rows in [640, 2560, 6912] {
             check(&backends, 2, rows, 40, bits, Scaling::Row);
+            check(&backends, 5, rows, 40, bits, Scaling::Row);
         }
         for columns in [191, 192, 193, 255, 256, 257, 511, 1023, 1024, 1025, 2049] {
             for scaling in SCALINGS {

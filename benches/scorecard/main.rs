@@ -19,9 +19,10 @@
 //! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of the layer's `quantize` | higher |
 //! | `gemv/<layout>/<width>/dram/<backend>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
 //! | `gemv/t5/<width>/dram/<backend>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
+//! | `gemv/<layout>/i4/dram/<backend>/g128-vs-one-scale` | time with one scale over that with an f16 scale for every 128 columns | higher |
 //! | `gemm/<layout>/<width>/m<m>/<backend>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
 //! | `int4-vs-int8/m<m>/<backend>` | time with int8 inputs over that with int4 | higher |
-//! | `layer/m<M>/<backend>/overhead` | norm, transform and quantiser as a part of a layer's time; a single token from memory, 512 from cache | lower |
+//! | `layer/m<M>/<backend>/overhead` | norm, transform and quantiser as a part of a layer's time, each timed within the layer; a single token from memory, 512 from cache | lower |
 //! | `threads2/m<M>/<backend>/speedup` | one thread's time over that of two | higher |
 //!
 //! Transforms shorter than 4096 are measured as the rows of a 16 KiB buffer. All other buffers are one row, or the M
@@ -29,6 +30,7 @@
 
 mod limits;
 mod measure;
+mod peaks;
 mod products;
 mod stages;
 

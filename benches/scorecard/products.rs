@@ -1,14 +1,17 @@
 //! Stage 3: products from memory and from cache, against what memory and the multipliers of the same minute can do.
 
 use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant;
 
 use hbitlinear::hadamard::Transform;
 use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, Bits, Quantizer, Rule};
+use hbitlinear::quantize::{Activations, ActivationsMut, Bits, Quantizer, Rule};
 use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
 use hbitlinear::{Backend, HBitLinear, OutputMut, gemm};
 
 use crate::measure::Scorecard;
+use crate::peaks::peak;
 
 /// N and K.
 const SHAPES: [(usize, usize); 5] = [(2560, 2560), (6912, 2560), (2560, 6912), (4096, 4096), (4096, 14336)];
@@ -24,16 +27,22 @@ pub(crate) fn measure(card: &mut Scorecard) {
     let backends: Vec<Backend> = Backend::available().filter(|backend| backend.name() != "scalar").collect();
     let shapes = if card.quick { &SHAPES[3..4] } else { &SHAPES[..] };
     for &(outputs, inputs) in shapes {
-        let sets = LAYOUTS.map(|(_, layout)| Set::new(outputs, inputs, layout, MEMORY));
+        let sets = LAYOUTS.map(|(_, layout)| Set::new(outputs, inputs, layout, Scaling::Tensor, MEMORY));
         for &backend in &backends {
             for (width, bits) in WIDTHS {
                 from_memory(card, backend, &sets, width, bits);
             }
         }
+        for (whole, (name, layout)) in sets.iter().zip(LAYOUTS) {
+            let groups = Set::new(outputs, inputs, layout, Scaling::GroupF16(128), MEMORY);
+            for &backend in &backends {
+                scale_groups(card, backend, name, whole, &groups);
+            }
+        }
     }
     for &(outputs, inputs) in shapes {
         for (layout, (_, kind)) in LAYOUTS.map(|(name, kind)| (name, (name, kind))) {
-            let set = Set::new(outputs, inputs, kind, 0);
+            let set = Set::new(outputs, inputs, kind, Scaling::Tensor, 0);
             for &backend in &backends {
                 if layout == "t2" {
                     layer(card, backend, &set);
@@ -55,8 +64,8 @@ struct Set {
 }
 
 impl Set {
-    fn new(outputs: usize, inputs: usize, layout: Layout, bytes: usize) -> Set {
-        let spec = WeightSpec::new(outputs, inputs, layout, Scaling::Tensor).expect("a shape");
+    fn new(outputs: usize, inputs: usize, layout: Layout, scaling: Scaling, bytes: usize) -> Set {
+        let spec = WeightSpec::new(outputs, inputs, layout, scaling).expect("a shape");
         let mut state = 1_u32;
         let ternary: Vec<i8> = (0..outputs * inputs)
             .map(|_| {
@@ -65,7 +74,7 @@ impl Set {
             })
             .collect();
         let mut blob = vec![0; spec.packed_len()];
-        spec.pack(&ternary, &[0.02], &mut blob).expect("lengths agree");
+        spec.pack(&ternary, &vec![0.125; spec.scale_count()], &mut blob).expect("lengths agree");
         // The packed length is a multiple of a cache line.
         Set {
             shape: (outputs, inputs),
@@ -109,6 +118,12 @@ impl Job {
         Activations::new(self.bits, self.shape.2, &self.values, &self.scales, &self.sums).expect("lengths")
     }
 
+    fn activations_mut(&mut self) -> ActivationsMut<'_> {
+        let (_, _, inputs) = self.shape;
+        ActivationsMut::new(self.bits, inputs, &mut self.values, &mut self.scales, &mut self.sums)
+            .expect("lengths")
+    }
+
     fn run(&mut self, backend: Backend, weights: &Weights<'_>) {
         let (tokens, outputs, inputs) = self.shape;
         let x = Activations::new(self.bits, inputs, &self.values, &self.scales, &self.sums).expect("lengths");
@@ -148,6 +163,21 @@ fn from_memory(card: &mut Scorecard, backend: Backend, sets: &[Set; 2], width: &
     card.score(name, each[1], "", each[0] / each[1]);
 }
 
+/// One token times weights from memory, with a scale for every 128 columns against one for all.
+fn scale_groups(card: &mut Scorecard, backend: Backend, layout: &str, whole: &Set, groups: &Set) {
+    let (outputs, inputs) = whole.shape;
+    let [mut first, mut second] = [whole, groups].map(|set| Job::new(1, set.shape, Bits::Four));
+    let [weights, with_groups] = [whole.weights(), groups.weights()];
+    let [one, many] = card.versus(
+        || weights.iter().for_each(|weights| first.run(backend, weights)),
+        || with_groups.iter().for_each(|weights| second.run(backend, weights)),
+    );
+    let (one, many) = (one / weights.len() as f64, many / with_groups.len() as f64);
+    let rate = format!("{:.0} GMAC/s", (outputs * inputs) as f64 / many / 1e9);
+    let name = format!("gemv/{layout}/i4/dram/{}/{outputs}x{inputs}/g128-vs-one-scale", backend.name());
+    card.score(name, many, &rate, one / many);
+}
+
 /// Tokens times weights from cache: against the multipliers, and int4 against int8.
 fn in_cache(card: &mut Scorecard, backend: Backend, set: &Set, layout: &str, tokens: usize) {
     let weights = set.weights()[0];
@@ -185,7 +215,7 @@ fn layer(card: &mut Scorecard, backend: Backend, cached: &Set) {
         _ => "4096",
     };
     let transform = Transform::named(name).expect("a known name");
-    let memory = Set::new(outputs, inputs, Layout::T2, MEMORY);
+    let memory = Set::new(outputs, inputs, Layout::T2, Scaling::Tensor, MEMORY);
     for (tokens, set) in [(1, &memory), (512, cached)] {
         let norm = RmsNorm::new(None, 1e-5).expect("a good epsilon");
         let quantizer = Quantizer::new(Rule::Int4AbsMean, 1e-5).expect("a good epsilon");
@@ -199,18 +229,24 @@ fn layer(card: &mut Scorecard, backend: Backend, cached: &Set) {
         let x: Vec<f32> = (0..tokens * inputs).map(|i| (i * 37 % 251) as f32 - 125.0).collect();
         let mut y = vec![0.0; tokens * outputs];
         let mut workspace = vec![0; layers[0].workspace_len(tokens).expect("it fits")];
-        let mut job = Job::new(tokens, set.shape, Bits::Four);
-        let [forward, product] = card.versus(
-            || {
-                for layer in &layers {
-                    let mut y = OutputMut::new(&mut y, tokens, outputs, outputs).expect("lengths");
-                    layer.forward(backend, black_box(&x), &mut y, &mut workspace).expect("checked");
-                }
-            },
-            || weights.iter().for_each(|weights| job.run(backend, weights)),
-        );
+        let mut q = Job::new(tokens, set.shape, Bits::Four);
+        let [stages, product] = card.parts(|| {
+            let mut times = [Duration::ZERO; 2];
+            for layer in &layers {
+                let start = Instant::now();
+                let mut out = q.activations_mut();
+                layer.quantize(backend, black_box(&x), &mut out, &mut workspace).expect("finite rows");
+                let middle = Instant::now();
+                let mut y = OutputMut::new(&mut y, tokens, outputs, outputs).expect("lengths");
+                let q = q.activations();
+                layer.multiply(backend, &q, 0..tokens, 0..outputs, &mut y, &mut workspace).expect("checked");
+                times = [times[0] + (middle - start), times[1] + middle.elapsed()];
+            }
+            times
+        });
+        let forward = stages + product;
         let name = format!("layer/m{tokens}/{}/{outputs}x{inputs}/overhead", backend.name());
-        card.score(name, forward / layers.len() as f64, "", (forward - product) / forward);
+        card.score(name, forward / layers.len() as f64, "", stages / forward);
     }
 }
 
@@ -252,66 +288,4 @@ fn read_streams(bytes: &[u8], streams: usize) {
         }
     }
     black_box(bits);
-}
-
-/// A loop of nothing but the backend's multiply-and-add of bytes, and the products it makes.
-fn peak(backend: Backend) -> (fn(), f64) {
-    match backend.name() {
-        #[cfg(target_arch = "x86_64")]
-        "avx512vnni" => (
-            // SAFETY: the backend proves the instructions.
-            || unsafe { x86_64::dots() },
-            (x86_64::ROUNDS * 16 * 64) as f64,
-        ),
-        #[cfg(target_arch = "x86_64")]
-        name if name.starts_with("avx") => (
-            // SAFETY: the backend proves the instructions.
-            || unsafe { x86_64::maddubs() },
-            (x86_64::ROUNDS * 12 * 32) as f64,
-        ),
-        _ => (|| (), f64::NAN),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86_64 {
-    use core::arch::x86_64::*;
-    use core::hint::black_box;
-
-    pub(super) const ROUNDS: usize = 1000;
-
-    // Sixteen chains: more than any latency.
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) fn dots() {
-        let (codes, q) = (black_box(_mm512_set1_epi8(1)), black_box(_mm512_set1_epi8(2)));
-        let mut sums = [_mm512_setzero_si512(); 16];
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                *sum = _mm512_dpbusd_epi32(*sum, codes, q);
-            }
-        }
-        black_box(sums);
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub(super) fn maddubs() {
-        let (codes, mut q) = (black_box(_mm256_set1_epi8(1)), black_box(_mm256_set1_epi8(2)));
-        let mut sums = [_mm256_setzero_si256(); 12];
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                q = hidden(q);
-                *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(codes, q));
-            }
-        }
-        black_box(sums);
-    }
-
-    /// The same, unknown to the compiler: or the product would leave the loop.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn hidden(mut q: __m256i) -> __m256i {
-        // SAFETY: no instruction.
-        unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) q, options(nomem, nostack)) };
-        q
-    }
 }

@@ -12,7 +12,8 @@ use core::ops::Range;
 
 use crate::hadamard::SignRows;
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, T5_QUARTER_COLUMNS};
-use crate::weights::ScaleType;
+use crate::quantize::Bits;
+use crate::weights::{Layout, ScaleType};
 
 /// The kernels of one backend. Build one with `Kernels { own…, ..lower::KERNELS }`.
 #[derive(Clone, Copy)]
@@ -78,6 +79,40 @@ pub(crate) struct Product {
 
     /// [`GroupKernel`] for `T5` codes.
     pub(crate) t5_groups: GroupKernel,
+
+    /// What is faster than `t2` for int4 values, if anything is.
+    pub(crate) t2_int4: Option<Calls>,
+
+    /// The same of `t5`.
+    pub(crate) t5_int4: Option<Calls>,
+}
+
+impl Product {
+    /// The kernels for some weights and activations.
+    pub(crate) fn calls(&self, layout: Layout, bits: Bits) -> Calls {
+        let (any, int4) = match layout {
+            Layout::T2 => ((self.t2, self.t2_groups), self.t2_int4),
+            Layout::T5 => ((self.t5, self.t5_groups), self.t5_int4),
+        };
+        let any = Calls { token_tile: self.token_tile, panels: CALL_PANELS, tile: any.0, groups: any.1 };
+        int4.filter(|_| bits == Bits::Four).unwrap_or(any)
+    }
+}
+
+/// Kernels of a layout, and how they want to be called.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls {
+    /// Most tokens of a call.
+    pub(crate) token_tile: usize,
+
+    /// Most panels of a call, up to [`MAX_CALL_PANELS`]: many where a call begins with work on the activations.
+    pub(crate) panels: usize,
+
+    /// See [`TileKernel`].
+    pub(crate) tile: TileKernel,
+
+    /// See [`GroupKernel`].
+    pub(crate) groups: GroupKernel,
 }
 
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
@@ -154,8 +189,11 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Panels that the driver multiplies in one call, if there are as many.
+/// Panels that the driver multiplies in one call, if there are as many and [`Product::t2_int4`] does not say otherwise.
 pub(crate) const CALL_PANELS: usize = 8;
+
+/// Most panels of any call.
+pub(crate) const MAX_CALL_PANELS: usize = 32;
 
 /// Most columns of one call of a [`TileKernel`], which bounds what its accumulators must hold: 256 times the sums of
 /// `code · q` fit in an i32. A multiple of every scale group.

@@ -22,7 +22,16 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    product: Product { token_tile: 4, interleave: 4, t2, t5, t2_groups, t5_groups },
+    product: Product {
+        token_tile: 4,
+        interleave: 4,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+    },
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {

@@ -2,7 +2,7 @@
 //!
 //! Tokens are cut into **tiles**, as many as the backend's kernel multiplies at once. The activations of some
 //! tiles are **staged**: widened to int8 and interleaved in the order the kernel reads them, once for all outputs.
-//! Then the weights are walked in groups of [`CALL_PANELS`] panels; each group is multiplied with each staged tile while
+//! Then the weights are walked in groups of panels, as many as the kernel takes; each group is multiplied with each staged tile while
 //! its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles, and a single token
 //! reads all panels of a group side by side: one core reads several streams faster than one.
 //!
@@ -11,12 +11,12 @@
 use core::ops::Range;
 
 use crate::arch::Backend;
-use crate::arch::kernels::{CALL_PANELS, Groups, Kernels, MAX_RUN_COLUMNS, Panels};
+use crate::arch::kernels::{Calls, Groups, Kernels, MAX_CALL_PANELS, MAX_RUN_COLUMNS, Panels};
 use crate::error::{Result, check_len, check_range};
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
 use crate::quantize::{Activations, Bits};
-use crate::weights::{Layout, Weights};
+use crate::weights::Weights;
 use crate::workspace::{Size, Workspace};
 
 /// Bytes of staged activations: a part of every second-level cache.
@@ -43,8 +43,8 @@ pub(super) fn size() -> Result<Size> {
         .and::<i8>(STAGED_BYTES)?
         .and::<i8>(PIECE_COLUMNS)?
         .and::<i32>(GROUP_SUMS)?
-        .and::<[i32; PANEL_ROWS]>(CALL_PANELS * MAX_TOKENS)?
-        .and::<[f32; PANEL_ROWS]>(CALL_PANELS * MAX_TOKENS)
+        .and::<[i32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)?
+        .and::<[f32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)
 }
 
 /// The finished sums of one panel for one token.
@@ -66,6 +66,7 @@ pub(super) struct PanelRows {
 /// Checked arguments of one product.
 pub(super) struct Driver<'a> {
     kernels: &'static Kernels,
+    calls: Calls,
     weights: &'a Weights<'a>,
     x: &'a Activations<'a>,
     tokens: Range<usize>,
@@ -104,7 +105,9 @@ impl<'a> Driver<'a> {
         check_range("outputs", &outputs, weights.rows())?;
         check_len("tokens of y", tokens.len(), y.tokens())?;
         check_len("outputs of y", outputs.len(), y.outputs())?;
-        Ok(Driver { kernels: backend.kernels(), weights, x, tokens, outputs, by_group })
+        let kernels = backend.kernels();
+        let calls = kernels.product.calls(weights.spec().layout(), x.bits());
+        Ok(Driver { kernels, calls, weights, x, tokens, outputs, by_group })
     }
 
     /// Calls `emit` once for each token and panel of the ranges.
@@ -121,8 +124,8 @@ impl<'a> Driver<'a> {
             staged: workspace.take(STAGED_BYTES),
             piece: workspace.take(PIECE_COLUMNS),
             group_sums: workspace.take(GROUP_SUMS),
-            sums: workspace.take(CALL_PANELS * MAX_TOKENS),
-            scaled: workspace.take(CALL_PANELS * MAX_TOKENS),
+            sums: workspace.take(MAX_CALL_PANELS * MAX_TOKENS),
+            scaled: workspace.take(MAX_CALL_PANELS * MAX_TOKENS),
         };
         let columns = self.weights.columns();
         let width = columns.next_multiple_of(self.column_multiple());
@@ -141,8 +144,8 @@ impl<'a> Driver<'a> {
                     self.stage(&mut room, slot(index), tokens, 0..columns);
                 }
             }
-            for start in panels.clone().step_by(CALL_PANELS) {
-                let panels = start..panels.end.min(start + CALL_PANELS);
+            for start in panels.clone().step_by(self.calls.panels) {
+                let panels = start..panels.end.min(start + self.calls.panels);
                 for (index, tokens) in tiles().enumerate() {
                     for run in runs(columns, MAX_RUN_COLUMNS) {
                         if !whole {
@@ -174,8 +177,7 @@ impl<'a> Driver<'a> {
 
     /// Tokens of a tile: as even as the kernel's tile and the staging room allow.
     fn tile_tokens(&self, width: usize) -> usize {
-        let most =
-            self.kernels.product.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
+        let most = self.calls.token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
         let tokens = self.tokens.len();
         tokens.div_ceil(tokens.div_ceil(most))
     }
@@ -211,15 +213,9 @@ impl<'a> Driver<'a> {
         }
         let tokens = tokens.len();
         let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
-        let product = &self.kernels.product;
-        // SAFETY: the `Backend` behind `kernels` proves the CPU's features; `Panels::new` and the slicing check the
-        // lengths, and the tile is within the kernel's.
-        unsafe {
-            match self.weights.spec().layout() {
-                Layout::T2 => (product.t2)(panels, staged, tokens, sums),
-                Layout::T5 => (product.t5)(panels, staged, tokens, sums),
-            }
-        }
+        // SAFETY: the `Backend` behind `calls` proves the CPU's features; `Panels::new` and the slicing check the
+        // lengths, tile and panels are within the kernel's, and int4 values come from nibbles.
+        unsafe { (self.calls.tile)(panels, staged, tokens, sums) };
     }
 
     /// `α · sum` of every group of the run added to `room.scaled`, ascending.
@@ -242,14 +238,8 @@ impl<'a> Driver<'a> {
         let group_sums = &room.group_sums[slot.group_sums..];
         let groups = Groups::new(spec.group_columns(), spec.scale_type(), scales, group_sums);
         let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
-        let product = &self.kernels.product;
         // SAFETY: as in `add_all`.
-        unsafe {
-            match spec.layout() {
-                Layout::T2 => (product.t2_groups)(panels, staged, tokens, groups, sums, scaled),
-                Layout::T5 => (product.t5_groups)(panels, staged, tokens, groups, sums, scaled),
-            }
-        }
+        unsafe { (self.calls.groups)(panels, staged, tokens, groups, sums, scaled) };
     }
 
     /// A run's codes and staged activations.

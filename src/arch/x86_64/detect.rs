@@ -2,13 +2,18 @@
 
 use raw_cpuid::CpuId;
 
-/// AVX2 and FMA, with the OS saving the 256-bit registers.
+/// AVX2, FMA and F16C, which came together, with the OS saving the 256-bit registers.
 pub(crate) fn avx2_fma() -> bool {
     let cpuid = CpuId::new();
     let (Some(basic), Some(extended)) = (cpuid.get_feature_info(), cpuid.get_extended_feature_info()) else {
         return false;
     };
-    basic.has_oxsave() && os_saves(0b110) && basic.has_avx() && basic.has_fma() && extended.has_avx2()
+    basic.has_oxsave()
+        && os_saves(0b110)
+        && basic.has_avx()
+        && basic.has_fma()
+        && basic.has_f16c()
+        && extended.has_avx2()
 }
 
 /// AVX-512 F, BW, VL and DQ on top of [`avx2_fma`], with the OS saving the 512-bit and mask registers.
@@ -28,12 +33,9 @@ pub(crate) fn avx512_vnni() -> bool {
     avx512() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx512vnni())
 }
 
-/// AVX-VNNI and F16C on top of [`avx2_fma`].
+/// AVX-VNNI on top of [`avx2_fma`].
 pub(crate) fn avx_vnni() -> bool {
-    let cpuid = CpuId::new();
-    avx2_fma()
-        && cpuid.get_feature_info().is_some_and(|basic| basic.has_f16c())
-        && cpuid.get_extended_feature_info().is_some_and(|extended| extended.has_avx_vnni())
+    avx2_fma() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx_vnni())
 }
 
 /// AMX tiles with int8 products, which the OS saves and lets this process use.

@@ -5,5 +5,6 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 pub(crate) mod avx512vnni;
 pub(crate) mod avxvnni;
+mod bytes;
 mod detect;
 mod dot;

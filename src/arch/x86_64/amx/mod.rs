@@ -52,7 +52,16 @@ const COLUMNS: usize = 64;
 const TILE_BYTES: usize = ROWS * COLUMNS;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product { token_tile: 2 * ROWS, interleave: COLUMNS, t2, t5, t2_groups, t5_groups },
+    product: Product {
+        token_tile: 2 * ROWS,
+        interleave: COLUMNS,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: None,
+    },
     ..avx512vnni::KERNELS
 };
 

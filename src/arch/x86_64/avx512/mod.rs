@@ -1,13 +1,12 @@
 //! AVX-512 F, BW, VL and DQ: 512-bit vectors, 32 registers. The base of every AVX-512 backend.
 
+mod product;
 mod vector;
 
 use crate::arch::generic::{instantiate, instantiate_signs};
 use crate::arch::kernels::{Kernels, Source};
-use crate::arch::x86_64::avx2;
 use crate::hadamard::SignRows;
 
-/// Stages 1 and 2 of this instruction set; the product is AVX2's.
 pub(crate) const KERNELS: Kernels = Kernels {
     max_magnitude_bits,
     sum_magnitude,
@@ -18,7 +17,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
-    ..avx2::KERNELS
+    product: product::PRODUCT,
 };
 
 instantiate_signs! { vector::V, "avx512f,avx512bw,avx512vl,avx512dq" }

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product};
 use crate::arch::x86_64::dot::trits::PAIRED;
 use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
 use crate::arch::x86_64::{avx512, detect};
@@ -10,7 +10,16 @@ use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product { token_tile: 12, interleave: 4, t2, t5, t2_groups, t5_groups },
+    product: Product {
+        token_tile: 12,
+        interleave: 4,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: Some(Calls { token_tile: 12, panels: CALL_PANELS, tile: t5_int4, groups: t5_int4_groups }),
+    },
     ..avx512::KERNELS
 };
 
@@ -173,10 +182,9 @@ unsafe impl Dot for __m512i {
     }
 }
 
-/// Instantiates the kernels of a layout for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
-/// accumulators of the 32 registers.
+/// The two kernels of a function that takes any [`Sums`].
 macro_rules! kernels {
-    ($whole:ident, $groups:ident, $any:ident = $layout:ident) => {
+    ($whole:ident, $groups:ident = $any:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
         fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
@@ -193,7 +201,13 @@ macro_rules! kernels {
         ) {
             $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
         }
+    };
+}
 
+/// Instantiates a layout's function for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
+/// accumulators of the 32 registers.
+macro_rules! any {
+    ($any:ident = $layout:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
         fn $any<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -220,5 +234,18 @@ macro_rules! kernels {
     };
 }
 
-kernels!(t2, t2_groups, any_t2 = fields);
-kernels!(t5, t5_groups, any_t5 = trits);
+any!(any_t2 = fields);
+any!(any_t5 = trits);
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
+    match tokens {
+        // SAFETY: this function has the features; the driver gives as many values as there are columns, of int4.
+        1 => unsafe { trits::one_token_int4::<__m512i, S, 8>(panels, q, sums) },
+        _ => any_t5(panels, q, tokens, sums),
+    }
+}
+
+kernels!(t2, t2_groups = any_t2);
+kernels!(t5, t5_groups = any_t5);
+kernels!(t5_int4, t5_int4_groups = any_t5_int4);

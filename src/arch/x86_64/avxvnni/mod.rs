@@ -6,7 +6,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product};
 use crate::arch::x86_64::dot::trits::PAIRED;
 use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
 use crate::arch::x86_64::{avx2, detect};
@@ -14,12 +14,34 @@ use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product { token_tile: 5, interleave: 4, t2, t5, t2_groups, t5_groups },
+    product: Product {
+        token_tile: 5,
+        interleave: 4,
+        t2,
+        t5,
+        t2_groups,
+        t5_groups,
+        t2_int4: None,
+        t5_int4: Some(Calls { token_tile: 5, panels: CALL_PANELS, tile: t5_int4, groups: t5_int4_groups }),
+    },
     ..avx2::KERNELS
 };
 
 pub(crate) fn detect() -> bool {
     detect::avx_vnni()
+}
+
+/// Every byte doubled. In assembly because the compiler sees through x + x + x and multiplies, with five instructions.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn double(x: __m256i) -> __m256i {
+    let double;
+    // SAFETY: one AVX2 instruction on registers.
+    unsafe {
+        core::arch::asm!("vpaddb {}, {x}, {x}", out(ymm_reg) double, x = in(ymm_reg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    double
 }
 
 // SAFETY: every function is a few AVX2 instructions on its arguments, and one of AVX-VNNI.
@@ -83,7 +105,7 @@ unsafe impl Dot for __m256i {
     #[inline(always)]
     unsafe fn triple(self) -> Self {
         // SAFETY: the caller has AVX2.
-        unsafe { _mm256_add_epi8(_mm256_add_epi8(self, self), self) }
+        unsafe { _mm256_add_epi8(double(self), self) }
     }
 
     #[inline(always)]
@@ -162,9 +184,9 @@ unsafe impl Dot for __m256i {
     }
 }
 
-/// Instantiates the kernels of a layout for every number of tokens.
+/// The two kernels of a function that takes any [`Sums`].
 macro_rules! kernels {
-    ($whole:ident, $groups:ident, $any:ident = $layout:ident) => {
+    ($whole:ident, $groups:ident = $any:ident) => {
         #[target_feature(enable = "avx2,f16c,avxvnni")]
         fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
@@ -181,7 +203,12 @@ macro_rules! kernels {
         ) {
             $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
         }
+    };
+}
 
+/// Instantiates a layout's function for every number of tokens.
+macro_rules! any {
+    ($any:ident = $layout:ident) => {
         #[target_feature(enable = "avx2,f16c,avxvnni")]
         fn $any<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
             // SAFETY: this function has the features; the driver gives as many values as there are columns.
@@ -198,5 +225,18 @@ macro_rules! kernels {
     };
 }
 
-kernels!(t2, t2_groups, any_t2 = fields);
-kernels!(t5, t5_groups, any_t5 = trits);
+any!(any_t2 = fields);
+any!(any_t5 = trits);
+
+#[target_feature(enable = "avx2,f16c,avxvnni")]
+fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
+    match tokens {
+        // SAFETY: this function has the features; the driver gives as many values as there are columns, of int4.
+        1 => unsafe { trits::one_token_int4::<__m256i, S, 4>(panels, q, sums) },
+        _ => any_t5(panels, q, tokens, sums),
+    }
+}
+
+kernels!(t2, t2_groups = any_t2);
+kernels!(t5, t5_groups = any_t5);
+kernels!(t5_int4, t5_int4_groups = any_t5_int4);

@@ -77,6 +77,18 @@ pub(super) unsafe trait Dot: Copy {
 /// `T5` divides by 256 what has to fit in an i32, `T2` only by 4.
 const _: () = assert!(256 * 2 * 128 * MAX_RUN_COLUMNS <= 1 << 31);
 
+/// Code pointers of `R` vectors of rows from number `first` on, to the first block or, of `T5`, to the panel's start.
+#[inline(always)]
+pub(super) fn codes<'a, D: Dot, const R: usize>(
+    panel: impl Fn(usize) -> &'a [u8],
+    first: usize,
+) -> [*const u8; R] {
+    let halves = PANEL_ROWS / D::ROWS;
+    core::array::from_fn(|r| {
+        panel((first + r) / halves).as_ptr().wrapping_add((first + r) % halves * D::ROWS * 4)
+    })
+}
+
 /// Where the codes of neighbouring vectors of rows are. Not a pointer each: eight do not fit in the registers.
 #[derive(Clone, Copy)]
 struct Rows {
@@ -200,7 +212,7 @@ unsafe impl Sums for Scaled<'_> {
 
 /// Panel and first row of a vector of rows.
 #[inline(always)]
-fn place<D: Dot>(vector: usize) -> (usize, usize) {
+pub(super) fn place<D: Dot>(vector: usize) -> (usize, usize) {
     let halves = PANEL_ROWS / D::ROWS;
     (vector / halves, vector % halves * D::ROWS)
 }
@@ -251,7 +263,7 @@ impl Ahead {
 /// # Safety
 /// As [`Sums::end`].
 #[inline(always)]
-unsafe fn end<D: Dot, S: Sums, const R: usize, const T: usize>(
+pub(super) unsafe fn end<D: Dot, S: Sums, const R: usize, const T: usize>(
     leg: usize,
     first: usize,
     acc: [[D; R]; T],

@@ -8,7 +8,7 @@
 //! p_0 = 3·q_0,   p_s = 3·q_s − q_(s−1),   p_5 = −q_4
 //! ```
 //!
-//! where p fits in a byte if q is an int4: six dots a block instead of ten. All these sums may wrap; what is divided fits,
+//! where p fits in a byte if q is an int4, |p| ≤ 32: six dots a block instead of ten. All these sums may wrap; what is divided fits,
 //! see [`MAX_RUN_COLUMNS`](crate::arch::kernels::MAX_RUN_COLUMNS).
 //!
 //! On a core that starts a 512-bit dot and another such operation a cycle (Zen 4), a block takes ten cycles for its ten
@@ -56,18 +56,36 @@ pub(in crate::arch::x86_64) unsafe fn one_token<D: Dot, S: Sums, const R: usize>
 ) {
     let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
     let whole = vectors / R * R;
-    let narrow = are_narrow(q);
     // SAFETY: the caller's.
     unsafe {
         for first in (0..whole).step_by(R) {
-            if narrow {
-                narrow_token_rows::<D, S, R>(panels, first, q, sums);
-            } else {
-                one_token_rows::<D, S, R>(panels, first, q, sums);
-            }
+            one_token_rows::<D, S, R>(panels, first, q, sums);
         }
         for first in whole..vectors {
             one_token_rows::<D, S, 1>(panels, first, q, sums);
+        }
+    }
+}
+
+/// All panels times one token of int4, `R` vectors of rows at once.
+///
+/// # Safety
+/// As [`several_tokens`], and all values are within −8..=7.
+#[inline(always)]
+pub(in crate::arch::x86_64) unsafe fn one_token_int4<D: Dot, S: Sums, const R: usize>(
+    panels: Panels<'_>,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
+    let whole = vectors / R * R;
+    // SAFETY: the caller's.
+    unsafe {
+        for first in (0..whole).step_by(R) {
+            int4_rows::<D, S, R>(panels, first, q, sums);
+        }
+        for first in whole..vectors {
+            int4_rows::<D, S, 1>(panels, first, q, sums);
         }
     }
 }
@@ -169,12 +187,12 @@ unsafe fn one_token_rows<D: Dot, S: Sums, const R: usize>(
     }
 }
 
-/// The same for activations that [`are_narrow`].
+/// The same for int4.
 ///
 /// # Safety
 /// As [`several_rows`].
 #[inline(always)]
-unsafe fn narrow_token_rows<D: Dot, S: Sums, const R: usize>(
+unsafe fn int4_rows<D: Dot, S: Sums, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
@@ -252,16 +270,6 @@ pub(in crate::arch::x86_64) const PAIRED: usize = 3 * 24 + 4;
 
 /// Quarters that are paired at a time, in first-level cache.
 const PAIRED_QUARTERS: usize = 16;
-
-/// Whether the activations can be paired: 3·31 + 32 and 3·32 + 31 fit in an i8. Every int4 can.
-#[inline(always)]
-fn are_narrow(q: &[i8]) -> bool {
-    let mut outside = 0;
-    for &q in q {
-        outside |= q.wrapping_add(32) as u8 & 0xc0;
-    }
-    outside == 0
-}
 
 /// The factors p of the module's text.
 ///

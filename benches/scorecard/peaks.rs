@@ -1,0 +1,65 @@
+//! What the multipliers of a backend do at most.
+
+use hbitlinear::Backend;
+
+/// A loop of nothing but the backend's multiply-and-add of bytes, and the products it makes.
+pub(crate) fn peak(backend: Backend) -> (fn(), f64) {
+    match backend.name() {
+        #[cfg(target_arch = "x86_64")]
+        "avx512vnni" => (
+            // SAFETY: the backend proves the instructions.
+            || unsafe { x86_64::dots() },
+            (x86_64::ROUNDS * 16 * 64) as f64,
+        ),
+        #[cfg(target_arch = "x86_64")]
+        name if name.starts_with("avx") => (
+            // SAFETY: the backend proves the instructions.
+            || unsafe { x86_64::maddubs() },
+            (x86_64::ROUNDS * 12 * 32) as f64,
+        ),
+        _ => (|| (), f64::NAN),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use core::arch::x86_64::*;
+    use core::hint::black_box;
+
+    pub(super) const ROUNDS: usize = 1000;
+
+    // Sixteen chains: more than any latency.
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn dots() {
+        let (codes, q) = (black_box(_mm512_set1_epi8(1)), black_box(_mm512_set1_epi8(2)));
+        let mut sums = [_mm512_setzero_si512(); 16];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = _mm512_dpbusd_epi32(*sum, codes, q);
+            }
+        }
+        black_box(sums);
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn maddubs() {
+        let (codes, mut q) = (black_box(_mm256_set1_epi8(1)), black_box(_mm256_set1_epi8(2)));
+        let mut sums = [_mm256_setzero_si256(); 12];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                q = hidden(q);
+                *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(codes, q));
+            }
+        }
+        black_box(sums);
+    }
+
+    /// The same, unknown to the compiler: or the product would leave the loop.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn hidden(mut q: __m256i) -> __m256i {
+        // SAFETY: no instruction.
+        unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) q, options(nomem, nostack)) };
+        q
+    }
+}
