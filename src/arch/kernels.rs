@@ -248,7 +248,7 @@ impl<'a> Panels<'a> {
         &self.whole(panel)[first * BLOCK_BYTES..end * BLOCK_BYTES]
     }
 
-    /// All `T5` bytes of a panel.
+    /// All bytes of a panel.
     pub(crate) fn whole(&self, panel: usize) -> &'a [u8] {
         &self.codes[panel * self.stride..][..self.stride]
     }

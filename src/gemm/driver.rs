@@ -266,10 +266,11 @@ impl<'a> Driver<'a> {
                 let width = piece.len().next_multiple_of(multiple);
                 let values = &mut room.piece[..width];
                 self.widen(row, run.start + piece.start..run.start + piece.end, values);
-                let target =
-                    staged[piece.start * count..].chunks_exact_mut(interleave).skip(t).step_by(count);
-                for (target, values) in target.zip(values.chunks_exact(interleave)) {
-                    target.copy_from_slice(values);
+                let staged = &mut staged[piece.start * count..][..width * count];
+                match interleave {
+                    _ if count == 1 => staged.copy_from_slice(values),
+                    4 => spread::<4>(values, staged, t, count),
+                    _ => spread::<64>(values, staged, t, count),
                 }
                 if self.by_group {
                     for (index, values) in values.chunks(group).enumerate() {
@@ -337,6 +338,16 @@ pub(super) fn tile_tokens(token_tile: usize, multiple: usize, tokens: usize, wid
     let most = token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
     let multiple = if most < multiple { 1 } else { multiple };
     tokens.div_ceil(tokens.div_ceil(most / multiple * multiple)).next_multiple_of(multiple)
+}
+
+/// Copies a token's values to its places between those of `count` tokens, `I` neighbours at a time. `I` is constant,
+/// because a copy of four bytes is an instruction then, and a call of `memcpy` otherwise.
+fn spread<const I: usize>(values: &[i8], staged: &mut [i8], token: usize, count: usize) {
+    let (values, _) = values.as_chunks::<I>();
+    let (staged, _) = staged.as_chunks_mut::<I>();
+    for (staged, values) in staged.iter_mut().skip(token).step_by(count).zip(values) {
+        *staged = *values;
+    }
 }
 
 /// `0..total` in pieces of `length`, the last one shorter.

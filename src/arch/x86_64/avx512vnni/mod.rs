@@ -2,13 +2,12 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product};
 use crate::arch::scalar;
-use crate::arch::x86_64::dot::{
-    Dot, Scaled, Sums, Whole, one_token, one_token_t5, several_tokens, several_tokens_t5,
-};
+use crate::arch::x86_64::dot::trits::PAIRED;
+use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
 use crate::arch::x86_64::{avx512, detect};
-use crate::layout::PANEL_ROWS;
+use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
@@ -19,7 +18,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
         t2_groups,
         t5_groups,
         t2_int4: None,
-        t5_int4: None,
+        t5_int4: Some(Calls { token_tile: 12, panels: CALL_PANELS, tile: t5_int4, groups: t5_int4_groups }),
         ..scalar::KERNELS.product
     },
     ..avx512::KERNELS
@@ -118,12 +117,6 @@ unsafe impl Dot for __m512i {
     }
 
     #[inline(always)]
-    unsafe fn times_256(self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_slli_epi32::<8>(self) }
-    }
-
-    #[inline(always)]
     unsafe fn over_256(self) -> Self {
         // SAFETY: the caller has AVX-512.
         unsafe { _mm512_srai_epi32::<8>(self) }
@@ -145,6 +138,26 @@ unsafe impl Dot for __m512i {
     unsafe fn dot(self, codes: Self, q: Self) -> Self {
         // SAFETY: the caller has VNNI.
         unsafe { _mm512_dpbusd_epi32(self, codes, q) }
+    }
+
+    #[inline(always)]
+    unsafe fn pair(q: &[i8; T5_QUARTER_COLUMNS], p: &mut [i8; PAIRED]) {
+        // In fours, of which each of three blocks has five of activations and six of factors, and the rest one of each.
+        // SAFETY: the caller has AVX-512; there are sixteen fours of activations and nineteen of factors.
+        unsafe {
+            let (fours, to) = (q.as_ptr().cast::<i32>(), p.as_mut_ptr().cast::<i32>());
+            let q = _mm512_loadu_si512(fours.cast());
+            let own = _mm512_setr_epi32(0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 0, 10, 11, 12, 13);
+            let own = _mm512_maskz_permutexvar_epi32(0b1111_0111_1101_1111, own, q);
+            let last = _mm512_setr_epi32(0, 0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 0, 10, 11, 12);
+            let last = _mm512_maskz_permutexvar_epi32(0b1110_1111_1011_1110, last, q);
+            _mm512_storeu_si512(to.cast(), _mm512_sub_epi8(own.triple(), last));
+            let own = _mm_cvtsi32_si128(fours.add(14).read_unaligned());
+            let last = _mm_loadl_epi64(fours.add(13).cast());
+            let own = _mm_add_epi8(_mm_add_epi8(own, own), own);
+            _mm_storel_epi64(to.add(16).cast(), _mm_sub_epi8(own, last));
+            to.add(18).write_unaligned(fours.add(15).read_unaligned());
+        }
     }
 
     type Scales = __m512;
@@ -170,10 +183,9 @@ unsafe impl Dot for __m512i {
     }
 }
 
-/// Instantiates the kernels of a layout for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
-/// accumulators of the 32 registers.
+/// The two kernels of a function that takes any [`Sums`].
 macro_rules! kernels {
-    ($whole:ident, $groups:ident, $any:ident = $several:ident, $one:ident) => {
+    ($whole:ident, $groups:ident = $any:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
         fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
@@ -190,17 +202,23 @@ macro_rules! kernels {
         ) {
             $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
         }
+    };
+}
 
+/// Instantiates a layout's function for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
+/// accumulators of the 32 registers.
+macro_rules! any {
+    ($any:ident = $layout:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
         fn $any<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
             fn tile<S: Sums, const R: usize, const T: usize>(p: Panels<'_>, q: &[i8], sums: &mut S) {
                 // SAFETY: this function has the features; the driver gives as many values as there are columns.
-                unsafe { $several::<__m512i, S, R, T>(p, q, sums) }
+                unsafe { $layout::several_tokens::<__m512i, S, R, T>(p, q, sums) }
             }
             match tokens {
                 // SAFETY: as above.
-                1 => unsafe { $one::<__m512i, S, 8>(panels, q, sums) },
+                1 => unsafe { $layout::one_token::<__m512i, S, 8>(panels, q, sums) },
                 2 => tile::<S, 4, 2>(panels, q, sums),
                 3 => tile::<S, 4, 3>(panels, q, sums),
                 4 => tile::<S, 4, 4>(panels, q, sums),
@@ -217,5 +235,18 @@ macro_rules! kernels {
     };
 }
 
-kernels!(t2, t2_groups, any_t2 = several_tokens, one_token);
-kernels!(t5, t5_groups, any_t5 = several_tokens_t5, one_token_t5);
+any!(any_t2 = fields);
+any!(any_t5 = trits);
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
+    match tokens {
+        // SAFETY: this function has the features; the driver gives as many values as there are columns, of int4.
+        1 => unsafe { trits::one_token_int4::<__m512i, S, 8>(panels, q, sums) },
+        _ => any_t5(panels, q, tokens, sums),
+    }
+}
+
+kernels!(t2, t2_groups = any_t2);
+kernels!(t5, t5_groups = any_t5);
+kernels!(t5_int4, t5_int4_groups = any_t5_int4);

@@ -6,13 +6,12 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product};
 use crate::arch::scalar;
-use crate::arch::x86_64::dot::{
-    Dot, Scaled, Sums, Whole, one_token, one_token_t5, several_tokens, several_tokens_t5,
-};
+use crate::arch::x86_64::dot::trits::PAIRED;
+use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
 use crate::arch::x86_64::{avx2, detect};
-use crate::layout::PANEL_ROWS;
+use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
@@ -23,7 +22,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
         t2_groups,
         t5_groups,
         t2_int4: None,
-        t5_int4: None,
+        t5_int4: Some(Calls { token_tile: 5, panels: CALL_PANELS, tile: t5_int4, groups: t5_int4_groups }),
         ..scalar::KERNELS.product
     },
     ..avx2::KERNELS
@@ -122,12 +121,6 @@ unsafe impl Dot for __m256i {
     }
 
     #[inline(always)]
-    unsafe fn times_256(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_slli_epi32::<8>(self) }
-    }
-
-    #[inline(always)]
     unsafe fn over_256(self) -> Self {
         // SAFETY: the caller has AVX2.
         unsafe { _mm256_srai_epi32::<8>(self) }
@@ -149,6 +142,24 @@ unsafe impl Dot for __m256i {
     unsafe fn dot(self, codes: Self, q: Self) -> Self {
         // SAFETY: the caller has AVX-VNNI.
         unsafe { _mm256_dpbusd_avx_epi32(self, codes, q) }
+    }
+
+    #[inline(always)]
+    unsafe fn pair(q: &[i8; T5_QUARTER_COLUMNS], p: &mut [i8; PAIRED]) {
+        for block in 0..3 {
+            let q = &q[20 * block..][..20];
+            let p = &mut p[24 * block..][..24];
+            // In fours, five of activations and six of factors: four and four of them, then the last and two.
+            // SAFETY: the caller has AVX2; both are as long.
+            unsafe {
+                let first = _mm_loadu_si128(q.as_ptr().cast());
+                let last = _mm_loadl_epi64(q[12..].as_ptr().cast());
+                let paired = |own, last| _mm_sub_epi8(_mm_add_epi8(_mm_add_epi8(own, own), own), last);
+                _mm_storeu_si128(p.as_mut_ptr().cast(), paired(first, _mm_slli_si128::<4>(first)));
+                _mm_storel_epi64(p[16..].as_mut_ptr().cast(), paired(_mm_srli_si128::<4>(last), last));
+            }
+        }
+        p[72..].copy_from_slice(&q[60..]);
     }
 
     type Scales = __m256;
@@ -174,9 +185,9 @@ unsafe impl Dot for __m256i {
     }
 }
 
-/// Instantiates the kernels of a layout for every number of tokens.
+/// The two kernels of a function that takes any [`Sums`].
 macro_rules! kernels {
-    ($whole:ident, $groups:ident, $any:ident = $several:ident, $one:ident) => {
+    ($whole:ident, $groups:ident = $any:ident) => {
         #[target_feature(enable = "avx2,f16c,avxvnni")]
         fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
@@ -193,22 +204,40 @@ macro_rules! kernels {
         ) {
             $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
         }
+    };
+}
 
+/// Instantiates a layout's function for every number of tokens.
+macro_rules! any {
+    ($any:ident = $layout:ident) => {
         #[target_feature(enable = "avx2,f16c,avxvnni")]
         fn $any<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
             // SAFETY: this function has the features; the driver gives as many values as there are columns.
             unsafe {
                 match tokens {
-                    1 => $one::<__m256i, S, 4>(panels, q, sums),
-                    2 => $several::<__m256i, S, 2, 2>(panels, q, sums),
-                    3 => $several::<__m256i, S, 2, 3>(panels, q, sums),
-                    4 => $several::<__m256i, S, 2, 4>(panels, q, sums),
-                    _ => $several::<__m256i, S, 2, 5>(panels, q, sums),
+                    1 => $layout::one_token::<__m256i, S, 4>(panels, q, sums),
+                    2 => $layout::several_tokens::<__m256i, S, 2, 2>(panels, q, sums),
+                    3 => $layout::several_tokens::<__m256i, S, 2, 3>(panels, q, sums),
+                    4 => $layout::several_tokens::<__m256i, S, 2, 4>(panels, q, sums),
+                    _ => $layout::several_tokens::<__m256i, S, 2, 5>(panels, q, sums),
                 }
             }
         }
     };
 }
 
-kernels!(t2, t2_groups, any_t2 = several_tokens, one_token);
-kernels!(t5, t5_groups, any_t5 = several_tokens_t5, one_token_t5);
+any!(any_t2 = fields);
+any!(any_t5 = trits);
+
+#[target_feature(enable = "avx2,f16c,avxvnni")]
+fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut S) {
+    match tokens {
+        // SAFETY: this function has the features; the driver gives as many values as there are columns, of int4.
+        1 => unsafe { trits::one_token_int4::<__m256i, S, 4>(panels, q, sums) },
+        _ => any_t5(panels, q, tokens, sums),
+    }
+}
+
+kernels!(t2, t2_groups = any_t2);
+kernels!(t5, t5_groups = any_t5);
+kernels!(t5_int4, t5_int4_groups = any_t5_int4);

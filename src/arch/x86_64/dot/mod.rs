@@ -1,0 +1,315 @@
+//! Ternary products on CPUs with a dot instruction (`vpdpbusd`): four u8 × s8 products added to an i32 lane.
+//!
+//! **Several tokens** ([`fields`], [`trits`]): the codes of `R` vectors of rows are brought down field by field, and each is
+//! multiplied with four columns of `T` tokens; `R · T` accumulators stay in registers, enough chains for the instruction's
+//! latency, and an activation's broadcast serves `R` of them. On a core that starts one 512-bit dot a cycle (Zen 4), a block
+//! of 4 × 6 takes 4 · 24 dots, and beside them 4 · (1 load + 3 shifts + 4 masks) and 24 broadcasts: the dots' port
+//! is the only busy one.
+//!
+//! **One token**: there the unpacking counts as much as the dots, and memory more than both. `R` panels are read side by
+//! side, and each is fetched far ahead, to second-level cache: the CPU's own fetching ends with every page of 4 KiB, and a
+//! panel with a few of them. Measured on a shared Zen 4, GB/s of the `T2` kernel alone, 420 MB of weights in such pages,
+//! while the best plain read made 24 to 25:
+//!
+//! | panels | fetched ahead, bytes | GB/s |
+//! |---|---|---|
+//! | 8 | nothing | 20 |
+//! | 8 | 256, 512, 1024 to first-level cache | 19 to 20, 19, 16 |
+//! | 8 | 512, 1024, 2048, 4096 to second-level cache | 20, 22.7, 23.1, 23 |
+//! | 8 | 2048, behind a panel's end the panel after it, not the next to be read | 21.4 |
+//! | 8 | 2048 to second-level cache, then 256 to the first | 24.2 |
+//! | 4, 2 | 4096 to second-level cache | 21.3, 21 |
+//! | 1 | 8192 to second-level cache | 22.8 |
+//!
+//! With pages of 2 MiB the plain read made 29 to 30, and the kernel 26.4 where it makes 23.1 with pages of 4 KiB.
+
+pub(super) mod fields;
+pub(super) mod trits;
+
+use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+use core::ops::Range;
+
+use crate::arch::kernels::{Groups, MAX_RUN_COLUMNS, Panels};
+use crate::layout::{BLOCK_BYTES, PANEL_ROWS, T5_GROUP_BYTES, T5_QUARTER_BYTES, T5_QUARTER_COLUMNS};
+use crate::weights::ScaleType;
+use trits::PAIRED;
+
+/// A vector of i32 lanes, which hold the four code bytes of a row or its sum.
+///
+/// # Safety
+/// The functions need the CPU features of the implementor; pointers are valid for a vector, aligned or not.
+pub(super) unsafe trait Dot: Copy {
+    /// Rows of a vector: 16, or 8 for half a panel.
+    const ROWS: usize;
+    unsafe fn splat(value: i32) -> Self;
+    unsafe fn load(from: *const u8) -> Self;
+    unsafe fn load_sums(from: *const i32) -> Self;
+    unsafe fn store_sums(self, to: *mut i32);
+    unsafe fn and(self, other: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    /// Every field of every byte down by one; bits cross from byte to byte above the lowest field.
+    unsafe fn next_field(self) -> Self;
+    /// Every byte's high nibble in the low one; bits cross from byte to byte above it.
+    unsafe fn next_nibble(self) -> Self;
+    /// The field at a bit of every byte brought down, as [`Dot::next_field`] does.
+    unsafe fn field_at(self, bit: u32) -> Self;
+    /// Every byte times 3 modulo 256: the next digit of five trits comes to the front.
+    unsafe fn triple(self) -> Self;
+    /// The digit at the front of every byte, ⌊3 · byte / 256⌋, under higher bits that mean nothing.
+    unsafe fn front_trit(self) -> Self;
+    /// i32 lanes divided by 256, for multiples.
+    unsafe fn over_256(self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    /// i32 lanes divided by 4, for multiples.
+    unsafe fn quarter(self) -> Self;
+    /// `self + Σ codes (u8) · q (s8)` in each lane.
+    unsafe fn dot(self, codes: Self, q: Self) -> Self;
+    /// The activations of a `T5` quarter as the factors of [`trits`].
+    unsafe fn pair(q: &[i8; T5_QUARTER_COLUMNS], p: &mut [i8; PAIRED]);
+    /// As many f32.
+    type Scales: Copy;
+    /// Stored scales.
+    unsafe fn load_scales(from: *const u8, scale_type: ScaleType) -> Self::Scales;
+    /// `to[lane] += self · scale`, self rounded to f32 first, and no fused multiply-add.
+    unsafe fn add_scaled(self, scales: Self::Scales, to: *mut f32);
+}
+
+/// `T5` divides by 256 what has to fit in an i32, `T2` only by 4.
+const _: () = assert!(256 * 2 * 128 * MAX_RUN_COLUMNS <= 1 << 31);
+
+/// Code pointers of `R` vectors of rows from number `first` on, to the first block or, of `T5`, to the panel's start.
+#[inline(always)]
+pub(super) fn codes<'a, D: Dot, const R: usize>(
+    panel: impl Fn(usize) -> &'a [u8],
+    first: usize,
+) -> [*const u8; R] {
+    let halves = PANEL_ROWS / D::ROWS;
+    core::array::from_fn(|r| {
+        panel((first + r) / halves).as_ptr().wrapping_add((first + r) % halves * D::ROWS * 4)
+    })
+}
+
+/// Where the codes of neighbouring vectors of rows are. Not a pointer each: eight do not fit in the registers.
+#[derive(Clone, Copy)]
+struct Rows {
+    first: *const u8,
+    stride: usize,
+}
+
+impl Rows {
+    /// From vector `first` on, which is `panels`' first if its panel begins with it; `run` is what is read of the first
+    /// panel.
+    #[inline(always)]
+    fn new<D: Dot>(panels: Panels<'_>, run: &[u8], first: usize) -> Rows {
+        let stride = panels.whole(0).len();
+        let rows = Rows { first: run.as_ptr(), stride };
+        Rows { first: rows.vector::<D>(first), stride }
+    }
+
+    /// The first codes of the vector of that number from the first one on.
+    #[inline(always)]
+    fn vector<D: Dot>(self, number: usize) -> *const u8 {
+        let halves = PANEL_ROWS / D::ROWS;
+        self.first.wrapping_add(number / halves * self.stride + number % halves * D::ROWS * 4)
+    }
+
+    /// The codes of `R` vectors from byte `at` of the run on.
+    ///
+    /// # Safety
+    /// They are in the panels, and the CPU has the features of `D`.
+    #[inline(always)]
+    unsafe fn load<D: Dot, const R: usize>(self, at: usize) -> [D; R] {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut codes = [D::splat(0); R];
+            for (r, codes) in codes.iter_mut().enumerate() {
+                *codes = D::load(self.vector::<D>(r).wrapping_add(at));
+            }
+            codes
+        }
+    }
+}
+
+/// What becomes of sums: a **leg** of columns is summed in integers, from a start to an end.
+///
+/// # Safety
+/// The functions need the CPU features of the vector, and panels and tokens within those of the product.
+pub(super) unsafe trait Sums {
+    /// Columns of a leg: a multiple of a `T5` quarter, or all.
+    fn leg(&self) -> usize;
+    /// What the accumulators of a token begin with.
+    unsafe fn start<D: Dot>(&self, leg: usize, token: usize) -> D;
+    /// Takes the sums of a vector of rows for each token.
+    unsafe fn end<D: Dot, const T: usize>(&mut self, leg: usize, vector: usize, sums: [D; T]);
+}
+
+/// The contract of a [`TileKernel`](crate::arch::kernels::TileKernel): all columns in one leg, added to integers.
+pub(super) struct Whole<'a>(pub(super) &'a mut [[i32; PANEL_ROWS]]);
+
+// SAFETY: nothing but what the functions say.
+unsafe impl Sums for Whole<'_> {
+    #[inline(always)]
+    fn leg(&self) -> usize {
+        MAX_RUN_COLUMNS
+    }
+
+    #[inline(always)]
+    unsafe fn start<D: Dot>(&self, _: usize, _: usize) -> D {
+        // SAFETY: the caller's.
+        unsafe { D::splat(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn end<D: Dot, const T: usize>(&mut self, _: usize, vector: usize, sums: [D; T]) {
+        let (panel, row) = place::<D>(vector);
+        for (to, sums) in self.0[panel * T..][..T].iter_mut().zip(sums) {
+            let to = to[row..].as_mut_ptr();
+            // SAFETY: a vector's rows are in the panel from its first one on.
+            unsafe { D::load_sums(to).add(sums).store_sums(to) };
+        }
+    }
+}
+
+/// The contract of a [`GroupKernel`](crate::arch::kernels::GroupKernel): a leg is a scale group. Ending it where its sums
+/// are, in registers, is what makes groups cheap: by a call of the other kernel for each group, one token took 1.9 times
+/// as long with groups of 128 as without, 64 tokens 1.3 times.
+pub(super) struct Scaled<'a> {
+    pub(super) tokens: usize,
+    pub(super) groups: Groups<'a>,
+    pub(super) scaled: &'a mut [[f32; PANEL_ROWS]],
+}
+
+// SAFETY: nothing but what the functions say.
+unsafe impl Sums for Scaled<'_> {
+    #[inline(always)]
+    fn leg(&self) -> usize {
+        self.groups.columns()
+    }
+
+    #[inline(always)]
+    unsafe fn start<D: Dot>(&self, leg: usize, token: usize) -> D {
+        // Codes are w + 1, so Σ w·q starts from −Σ q.
+        // SAFETY: the caller's.
+        unsafe { D::splat(-self.groups.sums(leg, self.tokens)[token]) }
+    }
+
+    #[inline(always)]
+    unsafe fn end<D: Dot, const T: usize>(&mut self, leg: usize, vector: usize, sums: [D; T]) {
+        let (panel, row) = place::<D>(vector);
+        let scale_type = self.groups.scale_type();
+        let scales = self.groups.scale_bytes(panel, leg)[row * scale_type.bytes()..].as_ptr();
+        // SAFETY: a vector's rows are in the panel from its first one on; a fetch ahead may point anywhere.
+        unsafe {
+            // A panel's scales are a few cache lines, too few for the CPU to see a stream in them.
+            _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(self.groups.next_call()).cast());
+            let scales = D::load_scales(scales, scale_type);
+            for (to, sums) in self.scaled[panel * T..][..T].iter_mut().zip(sums) {
+                sums.add_scaled(scales, to[row..].as_mut_ptr());
+            }
+        }
+    }
+}
+
+/// Panel and first row of a vector of rows.
+#[inline(always)]
+pub(super) fn place<D: Dot>(vector: usize) -> (usize, usize) {
+    let halves = PANEL_ROWS / D::ROWS;
+    (vector / halves, vector % halves * D::ROWS)
+}
+
+/// Bytes that a single token's walk fetches ahead of each vector of rows, to second-level cache.
+const AHEAD: usize = 2048;
+
+/// What a single token's walk fetches ahead of its `R` vectors of rows: [`AHEAD`] bytes on in their panels and, behind a
+/// panel's end, the start of the one that takes its place. What follows in memory is the next panel of this walk, which
+/// is read already.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// Bytes of a panel from the run's first on.
+    left: usize,
+    /// Bytes from a panel's end to the start of the one that takes its place.
+    skip: usize,
+}
+
+impl Ahead {
+    /// Of `R` vectors of rows; `run` is the run's part of the first panel.
+    #[inline(always)]
+    fn new<D: Dot, const R: usize>(panels: Panels<'_>, run: &[u8]) -> Ahead {
+        let panel = panels.whole(0);
+        let start = run.as_ptr().addr() - panel.as_ptr().addr();
+        let neighbours = (R * D::ROWS / PANEL_ROWS).max(1);
+        Ahead { left: panel.len() - start, skip: (neighbours - 1) * panel.len() }
+    }
+
+    /// Fetches for the byte `at` of the run, of each vector.
+    #[inline(always)]
+    fn fetch<D: Dot, const R: usize>(self, rows: Rows, at: usize) {
+        let ahead = at + AHEAD;
+        let mut ahead = if ahead < self.left { ahead } else { ahead + self.skip };
+        // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
+        // SAFETY: no instruction.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) ahead, options(pure, nomem, nostack, preserves_flags))
+        };
+        for r in 0..R {
+            // SAFETY: a fetch may point anywhere.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(rows.vector::<D>(r).wrapping_add(ahead).cast()) };
+        }
+    }
+}
+
+/// Ends a leg of `R` vectors of rows.
+///
+/// # Safety
+/// As [`Sums::end`].
+#[inline(always)]
+pub(super) unsafe fn end<D: Dot, S: Sums, const R: usize, const T: usize>(
+    leg: usize,
+    first: usize,
+    acc: [[D; R]; T],
+    sums: &mut S,
+) {
+    for r in 0..R {
+        let mut tokens = [acc[0][r]; T];
+        for (token, acc) in tokens.iter_mut().zip(acc) {
+            *token = acc[r];
+        }
+        // SAFETY: the caller's.
+        unsafe { sums.end(leg, first + r, tokens) };
+    }
+}
+
+/// The legs of a run, numbered; of bytes or quarters, whatever `total` counts.
+#[inline(always)]
+fn legs(total: usize, leg: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    (0..total).step_by(leg).map(move |start| start..total.min(start + leg)).enumerate()
+}
+
+/// Four columns of every vector of rows and token. A function and loops, because closures, those of array
+/// maps too, are not always inlined into the kernel and then run without the CPU features, forty times slower.
+///
+/// # Safety
+/// The CPU has the features of `D`; `q` points to four values for each token.
+#[inline(always)]
+unsafe fn add_field<D: Dot, const R: usize, const T: usize>(
+    codes: [D; R],
+    q: *const i8,
+    acc: &mut [[D; R]; T],
+) {
+    for (t, acc) in acc.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let x = D::splat(q.add(4 * t).cast::<i32>().read_unaligned());
+            for (acc, codes) in acc.iter_mut().zip(codes) {
+                *acc = acc.dot(codes, x);
+            }
+        }
+    }
+}
+
+/// Offsets of a quarter's rest block and five-trit blocks within its panel.
+#[inline(always)]
+pub(super) fn quarter_offsets(quarter: usize) -> (usize, usize) {
+    let group = quarter / 4 * T5_GROUP_BYTES;
+    (group, group + BLOCK_BYTES + quarter % 4 * T5_QUARTER_BYTES)
+}

@@ -1,0 +1,284 @@
+//! `T5` with dots.
+//!
+//! **One token**, without bringing out a single digit. If x_0 is a byte and x_(s+1) = 3·x_s mod 256, its digits are
+//! d_s = (3·x_s − x_(s+1)) / 256. So `256 · Σ d_s·q_s = 3 · Σ x_s·q_s − Σ x_(s+1)·q_s`: two dots and two adds a digit, where
+//! bringing it out takes seven operations and a dot. Or, sorted by x, it is `Σ x_s·p_s` with
+//!
+//! ```text
+//! p_0 = 3·q_0,   p_s = 3·q_s − q_(s−1),   p_5 = −q_4
+//! ```
+//!
+//! where p fits in a byte if q is an int4, |p| ≤ 32: six dots a block instead of ten. All these sums may wrap; what is divided fits,
+//! see [`MAX_RUN_COLUMNS`](crate::arch::kernels::MAX_RUN_COLUMNS).
+//!
+//! On a core that starts a 512-bit dot and another such operation a cycle (Zen 4), a block takes ten cycles for its ten
+//! dots, and eight for its six and ten adds. Measured in cache, with a rest block for every twelve: 10.4 and 8.2 a block.
+//! Looking digits up instead (VBMI: `vpermi2b` of 128 bytes) gained at most a twentieth: 9.8 to 12 cycles, for seven ways of 13
+//! to 17 operations, as those tables keep a port of the dots busy.
+
+use crate::arch::kernels::Panels;
+use crate::layout::{BLOCK_BYTES, PANEL_ROWS, T5_QUARTER_COLUMNS};
+
+use super::{Ahead, Dot, Rows, Sums, add_field, end, legs, quarter_offsets};
+
+/// All panels times `T` tokens, `R` vectors of rows at once.
+///
+/// # Safety
+/// The CPU has the features of `D`; `q` holds `T` values for each column of the panels.
+#[inline(always)]
+pub(in crate::arch::x86_64) unsafe fn several_tokens<D: Dot, S: Sums, const R: usize, const T: usize>(
+    panels: Panels<'_>,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
+    let whole = vectors / R * R;
+    // SAFETY: the caller's.
+    unsafe {
+        for first in (0..whole).step_by(R) {
+            several_rows::<D, S, R, T>(panels, first, q, sums);
+        }
+        for first in whole..vectors {
+            several_rows::<D, S, 1, T>(panels, first, q, sums);
+        }
+    }
+}
+
+/// All panels times one token, `R` vectors of rows at once.
+///
+/// # Safety
+/// As [`several_tokens`].
+#[inline(always)]
+pub(in crate::arch::x86_64) unsafe fn one_token<D: Dot, S: Sums, const R: usize>(
+    panels: Panels<'_>,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
+    let whole = vectors / R * R;
+    // SAFETY: the caller's.
+    unsafe {
+        for first in (0..whole).step_by(R) {
+            one_token_rows::<D, S, R>(panels, first, q, sums);
+        }
+        for first in whole..vectors {
+            one_token_rows::<D, S, 1>(panels, first, q, sums);
+        }
+    }
+}
+
+/// All panels times one token of int4, `R` vectors of rows at once.
+///
+/// # Safety
+/// As [`several_tokens`], and all values are within −8..=7.
+#[inline(always)]
+pub(in crate::arch::x86_64) unsafe fn one_token_int4<D: Dot, S: Sums, const R: usize>(
+    panels: Panels<'_>,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
+    let whole = vectors / R * R;
+    // SAFETY: the caller's.
+    unsafe {
+        for first in (0..whole).step_by(R) {
+            int4_rows::<D, S, R>(panels, first, q, sums);
+        }
+        for first in whole..vectors {
+            int4_rows::<D, S, 1>(panels, first, q, sums);
+        }
+    }
+}
+
+/// `R` vectors of rows from number `first` on, for all `T` tokens.
+///
+/// # Safety
+/// The CPU has the features of `D`; `q` holds `T` values for each column of the panels.
+#[inline(always)]
+unsafe fn several_rows<D: Dot, S: Sums, const R: usize, const T: usize>(
+    panels: Panels<'_>,
+    first: usize,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let rows = Rows::new::<D>(panels, panels.whole(0), first);
+    // SAFETY: the pointers stay within the panels and within `q`, as the caller's lengths agree; the caller has
+    // the features.
+    unsafe {
+        let mask = D::splat(0x0303_0303);
+        let mut q = q.as_ptr();
+        let from = panels.quarters().start;
+        for (leg, quarters) in legs(panels.quarters().len(), sums.leg() / T5_QUARTER_COLUMNS) {
+            let mut acc = [[D::splat(0); R]; T];
+            for (t, acc) in acc.iter_mut().enumerate() {
+                *acc = [sums.start(leg, t); R];
+            }
+            for quarter in quarters {
+                let (rest, blocks) = quarter_offsets(from + quarter);
+                let shift = ((from + quarter) % 4 * 2) as u32;
+                let mut fields = [mask; R];
+                for block in 0..3 {
+                    let mut trits: [D; R] = rows.load(blocks + block * BLOCK_BYTES);
+                    for _ in 0..5 {
+                        for (field, trits) in fields.iter_mut().zip(&mut trits) {
+                            *field = trits.front_trit().and(mask);
+                            *trits = trits.triple();
+                        }
+                        add_field(fields, q, &mut acc);
+                        q = q.add(4 * T);
+                    }
+                }
+                for (field, rest) in fields.iter_mut().zip(rows.load::<D, R>(rest)) {
+                    *field = rest.field_at(shift).and(mask);
+                }
+                add_field(fields, q, &mut acc);
+                q = q.add(4 * T);
+            }
+            end(leg, first, acc, sums);
+        }
+    }
+}
+
+/// `R` vectors of rows from number `first` on, for one token of any activations.
+///
+/// # Safety
+/// As [`several_rows`].
+#[inline(always)]
+unsafe fn one_token_rows<D: Dot, S: Sums, const R: usize>(
+    panels: Panels<'_>,
+    first: usize,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let rows = Rows::new::<D>(panels, panels.whole(0), first);
+    let ahead = Ahead::new::<D, R>(panels, panels.whole(0));
+    // SAFETY: as above.
+    unsafe {
+        let mut q = q.as_ptr();
+        let from = panels.quarters().start;
+        for (leg, quarters) in legs(panels.quarters().len(), sums.leg() / T5_QUARTER_COLUMNS) {
+            let mut acc = [[D::splat(0); 2]; R];
+            let mut rests: [D; R] = [sums.start(leg, 0); R];
+            for quarter in quarters {
+                let (_, blocks) = quarter_offsets(from + quarter);
+                for block in 0..3 {
+                    // All panels' dots of a digit before the next digit's: a panel's own ones wait for each other.
+                    let at = blocks + block * BLOCK_BYTES;
+                    ahead.fetch::<D, R>(rows, at);
+                    let mut trits: [D; R] = rows.load(at);
+                    for _ in 0..5 {
+                        let x = D::splat(q.cast::<i32>().read_unaligned());
+                        q = q.add(4);
+                        for (acc, trits) in acc.iter_mut().zip(&mut trits) {
+                            acc[0] = acc[0].dot(*trits, x);
+                            *trits = trits.triple();
+                            acc[1] = acc[1].dot(*trits, x);
+                        }
+                    }
+                }
+                add_rests(rows, ahead, from + quarter, q, &mut rests);
+                q = q.add(4);
+            }
+            for (r, ([whole, next], rest)) in acc.into_iter().zip(rests).enumerate() {
+                let sum = whole.add(whole).add(whole).sub(next).over_256();
+                sums.end(leg, first + r, [rest.add(sum)]);
+            }
+        }
+    }
+}
+
+/// The same for int4.
+///
+/// # Safety
+/// As [`several_rows`].
+#[inline(always)]
+unsafe fn int4_rows<D: Dot, S: Sums, const R: usize>(
+    panels: Panels<'_>,
+    first: usize,
+    q: &[i8],
+    sums: &mut S,
+) {
+    let rows = Rows::new::<D>(panels, panels.whole(0), first);
+    let ahead = Ahead::new::<D, R>(panels, panels.whole(0));
+    let mut room = [[0; PAIRED]; PAIRED_QUARTERS];
+    let (q, _) = q.as_chunks::<T5_QUARTER_COLUMNS>();
+    // SAFETY: as above.
+    unsafe {
+        let from = panels.quarters().start;
+        for (leg, quarters) in legs(panels.quarters().len(), sums.leg() / T5_QUARTER_COLUMNS) {
+            let mut acc = [D::splat(0); R];
+            let mut rests: [D; R] = [sums.start(leg, 0); R];
+            for (_, piece) in legs(quarters.len(), PAIRED_QUARTERS) {
+                let piece = quarters.start + piece.start..quarters.start + piece.end;
+                pair::<D>(&q[piece.clone()], &mut room);
+                for (quarter, p) in piece.zip(&room) {
+                    let (_, blocks) = quarter_offsets(from + quarter);
+                    let mut p = p.as_ptr();
+                    for block in 0..3 {
+                        let at = blocks + block * BLOCK_BYTES;
+                        ahead.fetch::<D, R>(rows, at);
+                        let mut trits: [D; R] = rows.load(at);
+                        for s in 0..6 {
+                            let x = D::splat(p.cast::<i32>().read_unaligned());
+                            p = p.add(4);
+                            for (acc, trits) in acc.iter_mut().zip(&mut trits) {
+                                *acc = acc.dot(*trits, x);
+                                if s < 5 {
+                                    *trits = trits.triple();
+                                }
+                            }
+                        }
+                    }
+                    add_rests(rows, ahead, from + quarter, p, &mut rests);
+                }
+            }
+            for (r, (acc, rest)) in acc.into_iter().zip(rests).enumerate() {
+                sums.end(leg, first + r, [rest.add(acc.over_256())]);
+            }
+        }
+    }
+}
+
+/// The four columns of a quarter that are in the rest block.
+///
+/// # Safety
+/// As [`several_rows`]; `q` points to their activations.
+#[inline(always)]
+unsafe fn add_rests<D: Dot, const R: usize>(
+    rows: Rows,
+    ahead: Ahead,
+    quarter: usize,
+    q: *const i8,
+    acc: &mut [D; R],
+) {
+    let (rest, _) = quarter_offsets(quarter);
+    // SAFETY: the caller's.
+    unsafe {
+        if quarter.is_multiple_of(4) {
+            ahead.fetch::<D, R>(rows, rest);
+        }
+        let mask = D::splat(0x0303_0303);
+        let x = D::splat(q.cast::<i32>().read_unaligned());
+        for (acc, rest) in acc.iter_mut().zip(rows.load::<D, R>(rest)) {
+            *acc = acc.dot(rest.field_at((quarter % 4 * 2) as u32).and(mask), x);
+        }
+    }
+}
+
+/// Bytes that a quarter's activations are paired to: six for each five of a block, and the rest's.
+pub(in crate::arch::x86_64) const PAIRED: usize = 3 * 24 + 4;
+
+/// Quarters that are paired at a time, in first-level cache.
+const PAIRED_QUARTERS: usize = 16;
+
+/// The factors p of the module's text.
+///
+/// # Safety
+/// The CPU has the features of `D`.
+#[inline(always)]
+unsafe fn pair<D: Dot>(q: &[[i8; T5_QUARTER_COLUMNS]], p: &mut [[i8; PAIRED]; PAIRED_QUARTERS]) {
+    for (q, p) in q.iter().zip(p) {
+        // SAFETY: the caller's.
+        unsafe { D::pair(q, p) };
+    }
+}
