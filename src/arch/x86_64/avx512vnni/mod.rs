@@ -243,6 +243,12 @@ fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut 
     match tokens {
         // SAFETY: this function has the features; the driver gives as many values as there are columns, of int4.
         1 => unsafe { trits::one_token_int4::<__m512i, S, 8>(panels, q, sums) },
+        // SAFETY: as above.
+        2 => unsafe { trits::several_tokens_int4::<__m512i, S, 4, 2>(panels, q, sums) },
+        // SAFETY: as above.
+        3 => unsafe { trits::several_tokens_int4::<__m512i, S, 4, 3>(panels, q, sums) },
+        // SAFETY: as above.
+        4 => unsafe { trits::several_tokens_int4::<__m512i, S, 4, 4>(panels, q, sums) },
         _ => any_t5(panels, q, tokens, sums),
     }
 }
