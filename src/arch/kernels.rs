@@ -62,10 +62,7 @@ pub(crate) struct Kernels {
 /// The product kernels of a backend.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
-    /// Most tokens a kernel takes at once.
-    pub(crate) token_tile: usize,
-
-    /// Tokens that cost no more than fewer do: rows of a hardware tile, or 1. Divides `token_tile`.
+    /// Tokens that cost no more than fewer do: rows of a hardware tile, or 1. Divides every token tile above 1.
     pub(crate) token_multiple: usize,
 
     /// Neighbouring columns of a token in `q`: 4, or 64 for rows of tiles. A multiple of 4 that divides every scale group.
@@ -77,34 +74,28 @@ pub(crate) struct Product {
     /// Undoes `begin`, with the same number of tokens.
     pub(crate) end: unsafe fn(tokens: usize),
 
-    /// [`TileKernel`] for `T2` codes.
-    pub(crate) t2: TileKernel,
+    /// `T2` codes times any int8.
+    pub(crate) t2: Calls,
 
-    /// [`TileKernel`] for `T5` codes.
-    pub(crate) t5: TileKernel,
+    /// `T5` codes times any int8.
+    pub(crate) t5: Calls,
 
-    /// [`GroupKernel`] for `T2` codes.
-    pub(crate) t2_groups: GroupKernel,
+    /// `T2` codes times values within −8..=7.
+    pub(crate) t2_int4: Calls,
 
-    /// [`GroupKernel`] for `T5` codes.
-    pub(crate) t5_groups: GroupKernel,
-
-    /// What is faster than `t2` for int4 values, if anything is.
-    pub(crate) t2_int4: Option<Calls>,
-
-    /// The same of `t5`.
-    pub(crate) t5_int4: Option<Calls>,
+    /// `T5` codes times values within −8..=7.
+    pub(crate) t5_int4: Calls,
 }
 
 impl Product {
     /// The kernels for some weights and activations.
     pub(crate) fn calls(&self, layout: Layout, bits: Bits) -> Calls {
-        let (any, int4) = match layout {
-            Layout::T2 => ((self.t2, self.t2_groups), self.t2_int4),
-            Layout::T5 => ((self.t5, self.t5_groups), self.t5_int4),
-        };
-        let any = Calls { token_tile: self.token_tile, panels: CALL_PANELS, tile: any.0, groups: any.1 };
-        int4.filter(|_| bits == Bits::Four).unwrap_or(any)
+        match (layout, bits) {
+            (Layout::T2, Bits::Eight) => self.t2,
+            (Layout::T5, Bits::Eight) => self.t5,
+            (Layout::T2, Bits::Four) => self.t2_int4,
+            (Layout::T5, Bits::Four) => self.t5_int4,
+        }
     }
 }
 
@@ -124,14 +115,21 @@ pub(crate) struct Calls {
     pub(crate) groups: GroupKernel,
 }
 
+/// What a kernel may use as it likes, and leaves as it likes: from the caller's workspace, as a host's stack may be small.
+/// Starts at a cache line.
+pub(crate) type Room = [u8; ROOM_BYTES];
+
+/// Bytes of a [`Room`]: what the greediest kernel needs.
+pub(crate) const ROOM_BYTES: usize = 84 << 10;
+
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping.
 ///
 /// `q` is interleaved by groups of `i` = [`Product::interleave`] columns: column `k` of token `t` is at
 /// `(k / i · tokens + t) · i + k % i`, so that a kernel reads it from end to end. It holds `tokens` values for each column
 /// of the panels, which are whole blocks and at most [`MAX_RUN_COLUMNS`], and zeros up to the next multiple of `i`;
-/// `1 ≤ tokens ≤ token_tile`, as [`Product::begin`] was told; `sums` has one element for each panel and token.
+/// `1 ≤ tokens ≤` [`Calls::token_tile`], as [`Product::begin`] was told; `sums` has one element for each panel and token.
 pub(crate) type TileKernel =
-    unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]);
+    unsafe fn(panels: Panels<'_>, q: &[i8], tokens: usize, room: &mut Room, sums: &mut [[i32; PANEL_ROWS]]);
 
 /// For each scale group, in ascending order: `scaled[p · tokens + t][r] += sum · scale(panel p, row r)`, where `sum` is what
 /// a [`TileKernel`] adds up over the group's columns less `Σ q` of the group, rounded to f32; without fused multiply-add.
@@ -143,6 +141,7 @@ pub(crate) type GroupKernel = unsafe fn(
     q: &[i8],
     tokens: usize,
     groups: Groups<'_>,
+    room: &mut Room,
     scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 );
@@ -198,7 +197,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Panels that the driver multiplies in one call, if there are as many and [`Product::t2_int4`] does not say otherwise.
+/// [`Calls::panels`] of kernels that have no reason for another number.
 pub(crate) const CALL_PANELS: usize = 8;
 
 /// Most panels of any call.

@@ -1,6 +1,6 @@
 //! The scalar backend: complete, portable, and the yardstick that every other backend equals bit for bit.
 
-use crate::arch::kernels::{Groups, Kernels, Panels, Product, TileKernel};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room, TileKernel};
 use crate::hadamard::portable;
 use crate::layout::{
     BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS, SUM_LANES, SUM_RUN, T5_GROUP_BYTES, T5_QUARTER_BYTES,
@@ -23,19 +23,19 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i4,
     widen_i4,
     product: Product {
-        token_tile: 4,
         token_multiple: 1,
         interleave: 4,
         begin: |_| (),
         end: |_| (),
-        t2,
-        t5,
-        t2_groups,
-        t5_groups,
-        t2_int4: None,
-        t5_int4: None,
+        t2: T2,
+        t5: T5,
+        t2_int4: T2,
+        t5_int4: T5,
     },
 };
+
+const T2: Calls = Calls { token_tile: 4, panels: CALL_PANELS, tile: t2, groups: t2_groups };
+const T5: Calls = Calls { tile: t5, groups: t5_groups, ..T2 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
     x.iter().map(|x| x.abs().to_bits()).max().unwrap_or(0)
@@ -119,7 +119,7 @@ pub(crate) fn widen_i4(src: &[u8], dst: &mut [i8]) {
     }
 }
 
-fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
     for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
         let blocks = panels.t2(panel).chunks_exact(BLOCK_BYTES);
         for (block, q) in blocks.zip(q.chunks_exact(BLOCK_COLUMNS * tokens)) {
@@ -130,7 +130,7 @@ fn t2(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]
     }
 }
 
-fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
     for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
         let codes = panels.whole(panel);
         for (quarter, q) in panels.quarters().zip(q.chunks_exact(T5_QUARTER_COLUMNS * tokens)) {
@@ -184,6 +184,7 @@ pub(crate) unsafe fn by_group(
     q: &[i8],
     tokens: usize,
     groups: Groups<'_>,
+    room: &mut Room,
     sums: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
@@ -197,7 +198,7 @@ pub(crate) unsafe fn by_group(
         }
         let columns = start..width.min(start + groups.columns());
         // SAFETY: the caller's; each group but the last is a multiple of what `q` is padded to.
-        unsafe { kernel(panels.columns(columns), q, tokens, sums) };
+        unsafe { kernel(panels.columns(columns), q, tokens, room, sums) };
         let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
         for (panel, (sums, scaled)) in panels.enumerate() {
             let scales = scales(&groups, panel, group);
@@ -236,11 +237,12 @@ fn t2_groups(
     q: &[i8],
     tokens: usize,
     groups: Groups<'_>,
+    room: &mut Room,
     scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
     // SAFETY: a safe kernel.
-    unsafe { by_group(t2, panels, q, tokens, groups, scratch, scaled) }
+    unsafe { by_group(t2, panels, q, tokens, groups, room, scratch, scaled) }
 }
 
 /// [`by_group`] of `T5`.
@@ -249,11 +251,12 @@ fn t5_groups(
     q: &[i8],
     tokens: usize,
     groups: Groups<'_>,
+    room: &mut Room,
     scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
     // SAFETY: a safe kernel.
-    unsafe { by_group(t5, panels, q, tokens, groups, scratch, scaled) }
+    unsafe { by_group(t5, panels, q, tokens, groups, room, scratch, scaled) }
 }
 
 /// Every CPU.

@@ -10,7 +10,7 @@
 
 use core::ops::Range;
 
-use crate::arch::kernels::{Calls, Groups, Kernels, MAX_CALL_PANELS, MAX_RUN_COLUMNS, Panels, Product};
+use crate::arch::kernels::{Calls, Groups, Kernels, MAX_CALL_PANELS, MAX_RUN_COLUMNS, Panels, Product, Room};
 use crate::error::{Result, check_len, check_range};
 use crate::layout::PANEL_ROWS;
 use crate::output::OutputMut;
@@ -43,7 +43,8 @@ pub(super) fn size() -> Result<Size> {
         .and::<i8>(PIECE_COLUMNS)?
         .and::<i32>(GROUP_SUMS)?
         .and::<[i32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)?
-        .and::<[f32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)
+        .and::<[f32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)?
+        .and::<Room>(1)
 }
 
 /// The finished sums of one panel for one token.
@@ -81,13 +82,14 @@ struct Slot {
     group_sums: usize,
 }
 
-/// Room in the workspace.
-struct Room<'a> {
+/// The workspace, cut up.
+struct Desk<'a> {
     staged: &'a mut [i8],
     piece: &'a mut [i8],
     group_sums: &'a mut [i32],
     sums: &'a mut [[i32; PANEL_ROWS]],
     scaled: &'a mut [[f32; PANEL_ROWS]],
+    room: &'a mut [Room],
 }
 
 impl<'a> Driver<'a> {
@@ -119,12 +121,13 @@ impl<'a> Driver<'a> {
         if self.outputs.is_empty() || self.tokens.is_empty() {
             return Ok(());
         }
-        let mut room = Room {
+        let mut desk = Desk {
             staged: workspace.take(STAGED_BYTES),
             piece: workspace.take(PIECE_COLUMNS),
             group_sums: workspace.take(GROUP_SUMS),
             sums: workspace.take(MAX_CALL_PANELS * MAX_TOKENS),
             scaled: workspace.take(MAX_CALL_PANELS * MAX_TOKENS),
+            room: workspace.take(1),
         };
         let columns = self.weights.columns();
         let width = columns.next_multiple_of(self.column_multiple());
@@ -142,7 +145,7 @@ impl<'a> Driver<'a> {
             let whole = width <= MAX_RUN_COLUMNS;
             if whole {
                 for (index, tokens) in tiles().enumerate() {
-                    self.stage(&mut room, slot(index), tokens, 0..columns);
+                    self.stage(&mut desk, slot(index), tokens, 0..columns);
                 }
             }
             for start in panels.clone().step_by(self.calls.panels) {
@@ -151,22 +154,22 @@ impl<'a> Driver<'a> {
                     unit.set_up(tokens.len());
                     for run in runs(columns, MAX_RUN_COLUMNS) {
                         if !whole {
-                            self.stage(&mut room, slot(0), tokens.clone(), run.clone());
+                            self.stage(&mut desk, slot(0), tokens.clone(), run.clone());
                         }
                         let slot = if whole { slot(index) } else { slot(0) };
                         if self.by_group {
-                            self.add_groups(&mut room, slot, tokens.len(), run, &panels);
+                            self.add_groups(&mut desk, slot, tokens.len(), run, &panels);
                         } else {
-                            self.add_all(&mut room, slot, &tokens, run, &panels);
+                            self.add_all(&mut desk, slot, &tokens, run, &panels);
                         }
                     }
                     for (slot, panel) in panels.clone().enumerate() {
                         for (t, token) in tokens.clone().enumerate() {
                             let at = slot * tokens.len() + t;
                             let sums = if self.by_group {
-                                Sums::Scaled(&room.scaled[at])
+                                Sums::Scaled(&desk.scaled[at])
                             } else {
-                                Sums::Integer { panel, sums: &room.sums[at] }
+                                Sums::Integer { panel, sums: &desk.sums[at] }
                             };
                             emit(token, self.rows_of(panel), sums);
                         }
@@ -188,16 +191,16 @@ impl<'a> Driver<'a> {
         PanelRows { output: start, within: start - panel * PANEL_ROWS..end - panel * PANEL_ROWS }
     }
 
-    /// Integer sums of the run into `room.sums`.
+    /// Integer sums of the run into `desk.sums`.
     fn add_all(
         &self,
-        room: &mut Room<'_>,
+        desk: &mut Desk<'_>,
         slot: Slot,
         tokens: &Range<usize>,
         run: Range<usize>,
         panels: &Range<usize>,
     ) {
-        let sums = &mut room.sums[..panels.len() * tokens.len()];
+        let sums = &mut desk.sums[..panels.len() * tokens.len()];
         if run.start == 0 {
             // Codes are w + 1, so Σ w·q starts from −Σ q.
             for sums in sums.chunks_exact_mut(tokens.len()) {
@@ -207,35 +210,35 @@ impl<'a> Driver<'a> {
             }
         }
         let tokens = tokens.len();
-        let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
+        let (panels, staged) = self.operands(&run, panels, &desk.staged[slot.values..], tokens);
         // SAFETY: the CPU has the kernels' features; `Panels::new` and the slicing check the
         // lengths, tile and panels are within the kernel's, and int4 values come from nibbles; `run` set the
         // unit up.
-        unsafe { (self.calls.tile)(panels, staged, tokens, sums) };
+        unsafe { (self.calls.tile)(panels, staged, tokens, &mut desk.room[0], sums) };
     }
 
-    /// `α · sum` of every group of the run added to `room.scaled`, ascending.
+    /// `α · sum` of every group of the run added to `desk.scaled`, ascending.
     fn add_groups(
         &self,
-        room: &mut Room<'_>,
+        desk: &mut Desk<'_>,
         slot: Slot,
         tokens: usize,
         run: Range<usize>,
         panels: &Range<usize>,
     ) {
         let spec = self.weights.spec();
-        let sums = &mut room.sums[..panels.len() * tokens];
-        let scaled = &mut room.scaled[..panels.len() * tokens];
+        let sums = &mut desk.sums[..panels.len() * tokens];
+        let scaled = &mut desk.scaled[..panels.len() * tokens];
         if run.start == 0 {
             // −0 is what adding changes nothing of, the sign of a zero included.
             scaled.fill([-0.0; PANEL_ROWS]);
         }
         let scales = self.weights.group_scales(panels.start, run.start / spec.group_columns());
-        let group_sums = &room.group_sums[slot.group_sums..];
+        let group_sums = &desk.group_sums[slot.group_sums..];
         let groups = Groups::new(spec.group_columns(), spec.scale_type(), scales, group_sums);
-        let (panels, staged) = self.operands(&run, panels, &room.staged[slot.values..], tokens);
+        let (panels, staged) = self.operands(&run, panels, &desk.staged[slot.values..], tokens);
         // SAFETY: as in `add_all`.
-        unsafe { (self.calls.groups)(panels, staged, tokens, groups, sums, scaled) };
+        unsafe { (self.calls.groups)(panels, staged, tokens, groups, &mut desk.room[0], sums, scaled) };
     }
 
     /// A run's codes and staged activations.
@@ -253,18 +256,18 @@ impl<'a> Driver<'a> {
 
     /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,
     /// and the sums of their scale groups.
-    fn stage(&self, room: &mut Room<'_>, slot: Slot, tokens: Range<usize>, run: Range<usize>) {
+    fn stage(&self, desk: &mut Desk<'_>, slot: Slot, tokens: Range<usize>, run: Range<usize>) {
         let multiple = self.column_multiple();
         let interleave = self.kernels.product.interleave;
         let width = run.len().next_multiple_of(multiple);
         let count = tokens.len();
-        let staged = &mut room.staged[slot.values..][..width * count];
+        let staged = &mut desk.staged[slot.values..][..width * count];
         let group = self.weights.spec().group_columns();
         for (t, token) in tokens.enumerate() {
             let row = self.x.row(token);
             for piece in runs(run.len(), PIECE_COLUMNS) {
                 let width = piece.len().next_multiple_of(multiple);
-                let values = &mut room.piece[..width];
+                let values = &mut desk.piece[..width];
                 self.widen(row, run.start + piece.start..run.start + piece.end, values);
                 let staged = &mut staged[piece.start * count..][..width * count];
                 match interleave {
@@ -275,7 +278,7 @@ impl<'a> Driver<'a> {
                 if self.by_group {
                     for (index, values) in values.chunks(group).enumerate() {
                         let index = (piece.start / group + index) * count + t;
-                        room.group_sums[slot.group_sums + index] = values.iter().map(|&q| i32::from(q)).sum();
+                        desk.group_sums[slot.group_sums + index] = values.iter().map(|&q| i32::from(q)).sum();
                     }
                 }
             }

@@ -41,7 +41,9 @@ use core::arch::x86_64::__m512i;
 use tiles::{Amx, Block, Config, Unit};
 use unpack::{T2, T5, Unpack};
 
-use crate::arch::kernels::{Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{
+    CALL_PANELS, Calls, GroupKernel, Groups, Kernels, Panels, Product, Room, TileKernel,
+};
 use crate::arch::x86_64::dot::Dot;
 use crate::arch::x86_64::{avx512vnni, detect};
 use crate::layout::PANEL_ROWS;
@@ -60,20 +62,21 @@ pub(crate) const KERNELS: Kernels = kernels::<Amx>();
 const fn kernels<X: Unit>() -> Kernels {
     Kernels {
         product: Product {
-            token_tile: 2 * ROWS,
             token_multiple: ROWS,
             interleave: COLUMNS,
             begin: begin::<X>,
             end: end::<X>,
-            t2: t2::<X>,
-            t5: t5::<X>,
-            t2_groups: t2_groups::<X>,
-            t5_groups: t5_groups::<X>,
-            t2_int4: None,
-            t5_int4: None,
+            t2: calls(t2::<X>, t2_groups::<X>),
+            t5: calls(t5::<X>, t5_groups::<X>),
+            t2_int4: calls(t2_int4::<X>, t2_int4_groups::<X>),
+            t5_int4: calls(t5_int4::<X>, t5_int4_groups::<X>),
         },
         ..avx512vnni::KERNELS
     }
+}
+
+const fn calls(tile: TileKernel, groups: GroupKernel) -> Calls {
+    Calls { token_tile: 2 * ROWS, panels: CALL_PANELS, tile, groups }
 }
 
 pub(crate) fn detect() -> bool {
@@ -98,19 +101,20 @@ unsafe fn end<X: Unit>(tokens: usize) {
     }
 }
 
-/// Instantiates the kernels of a layout.
+/// Instantiates the kernels of a layout. A single token's are those of [`avx512vnni`] with the same name.
 macro_rules! kernels {
-    ($whole:ident, $groups:ident = $layout:ident) => {
-        unsafe fn $whole<X: Unit>(
+    ($calls:ident, $groups:ident = $layout:ident) => {
+        unsafe fn $calls<X: Unit>(
             panels: Panels<'_>,
             q: &[i8],
             tokens: usize,
+            room: &mut Room,
             sums: &mut [[i32; PANEL_ROWS]],
         ) {
             // SAFETY: the contract of kernels.
             unsafe {
                 match tokens {
-                    1 => (avx512vnni::KERNELS.product.$whole)(panels, q, 1, sums),
+                    1 => (avx512vnni::KERNELS.product.$calls.tile)(panels, q, 1, room, sums),
                     _ => tile::<X, $layout>(panels, q, tokens, sums),
                 }
             }
@@ -121,13 +125,16 @@ macro_rules! kernels {
             q: &[i8],
             tokens: usize,
             groups: Groups<'_>,
+            room: &mut Room,
             sums: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {
             // SAFETY: the contract of kernels.
             unsafe {
                 match tokens {
-                    1 => (avx512vnni::KERNELS.product.$groups)(panels, q, 1, groups, sums, scaled),
+                    1 => {
+                        (avx512vnni::KERNELS.product.$calls.groups)(panels, q, 1, groups, room, sums, scaled)
+                    }
                     _ => tile_by_group::<X, $layout>(panels, q, tokens, groups, sums, scaled),
                 }
             }
@@ -137,6 +144,8 @@ macro_rules! kernels {
 
 kernels!(t2, t2_groups = T2);
 kernels!(t5, t5_groups = T5);
+kernels!(t2_int4, t2_int4_groups = T2);
+kernels!(t5_int4, t5_int4_groups = T5);
 
 /// # Safety
 /// As [`tile`], for the columns of each group.

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use super::tiles::{Config, Unit};
 use super::unpack::{T2, T5};
 use super::{COLUMNS, ROWS, begin, end, kernels, tile};
-use crate::arch::kernels::{Kernels, Panels, TileKernel};
+use crate::arch::kernels::{Kernels, Panels, ROOM_BYTES, TileKernel};
 use crate::arch::scalar;
 use crate::gemm;
 use crate::layout::PANEL_ROWS;
@@ -88,7 +88,11 @@ impl Unit for Model {
     }
 }
 
-fn check(layout: Layout, kernel: TileKernel, plain: TileKernel) {
+/// [`tile`] of some layout.
+type Tile = unsafe fn(Panels<'_>, &[i8], usize, &mut [[i32; PANEL_ROWS]]);
+
+fn check(layout: Layout, kernel: Tile, plain: TileKernel) {
+    let mut room = [0; ROOM_BYTES];
     let mut state = 1_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -124,7 +128,7 @@ fn check(layout: Layout, kernel: TileKernel, plain: TileKernel) {
                 begin::<Model>(tokens);
                 for _ in 0..2 {
                     kernel(panels, &q, tokens, &mut sums);
-                    plain(panels, &interleaved, tokens, &mut expected);
+                    plain(panels, &interleaved, tokens, &mut room, &mut expected);
                 }
                 end::<Model>(tokens);
             }
@@ -140,8 +144,8 @@ fn kernels_on_modelled_tiles() {
         return;
     }
     let scalar = &scalar::KERNELS.product;
-    check(Layout::T2, tile::<Model, T2>, scalar.t2);
-    check(Layout::T5, tile::<Model, T5>, scalar.t5);
+    check(Layout::T2, tile::<Model, T2>, scalar.t2.tile);
+    check(Layout::T5, tile::<Model, T5>, scalar.t5.tile);
     let used = TILES.with_borrow(|tiles| tiles.data.len());
     assert_eq!(used, 0, "tiles are released");
 }

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use crate::arch::generic::intrinsics;
-use crate::arch::kernels::{Calls, Groups, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::bytes::tables::Unpack;
 use crate::arch::x86_64::bytes::{Bytes, fields, product, tables, trits};

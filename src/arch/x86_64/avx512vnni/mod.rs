@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::dot::trits::PAIRED;
 use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
@@ -11,18 +11,13 @@ use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product {
-        token_tile: 12,
-        t2,
-        t5,
-        t2_groups,
-        t5_groups,
-        t2_int4: None,
-        t5_int4: Some(Calls { token_tile: 12, panels: CALL_PANELS, tile: t5_int4, groups: t5_int4_groups }),
-        ..scalar::KERNELS.product
-    },
+    product: Product { t2: T2, t5: T5, t2_int4: T2, t5_int4: T5_INT4, ..scalar::KERNELS.product },
     ..avx512::KERNELS
 };
+
+const T2: Calls = Calls { token_tile: 12, panels: CALL_PANELS, tile: t2, groups: t2_groups };
+const T5: Calls = Calls { tile: t5, groups: t5_groups, ..T2 };
+const T5_INT4: Calls = Calls { tile: t5_int4, groups: t5_int4_groups, ..T2 };
 
 pub(crate) fn detect() -> bool {
     detect::avx512_vnni()
@@ -187,7 +182,7 @@ unsafe impl Dot for __m512i {
 macro_rules! kernels {
     ($whole:ident, $groups:ident = $any:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
         }
 
@@ -197,6 +192,7 @@ macro_rules! kernels {
             q: &[i8],
             tokens: usize,
             groups: Groups<'_>,
+            _: &mut Room,
             _: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {

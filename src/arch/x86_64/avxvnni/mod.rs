@@ -6,7 +6,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product};
+use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::dot::trits::PAIRED;
 use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
@@ -15,18 +15,13 @@ use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: Product {
-        token_tile: 5,
-        t2,
-        t5,
-        t2_groups,
-        t5_groups,
-        t2_int4: None,
-        t5_int4: Some(Calls { token_tile: 5, panels: CALL_PANELS, tile: t5_int4, groups: t5_int4_groups }),
-        ..scalar::KERNELS.product
-    },
+    product: Product { t2: T2, t5: T5, t2_int4: T2, t5_int4: T5_INT4, ..scalar::KERNELS.product },
     ..avx2::KERNELS
 };
+
+const T2: Calls = Calls { token_tile: 5, panels: CALL_PANELS, tile: t2, groups: t2_groups };
+const T5: Calls = Calls { tile: t5, groups: t5_groups, ..T2 };
+const T5_INT4: Calls = Calls { tile: t5_int4, groups: t5_int4_groups, ..T2 };
 
 pub(crate) fn detect() -> bool {
     detect::avx_vnni()
@@ -189,7 +184,7 @@ unsafe impl Dot for __m256i {
 macro_rules! kernels {
     ($whole:ident, $groups:ident = $any:ident) => {
         #[target_feature(enable = "avx2,f16c,avxvnni")]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
         }
 
@@ -199,6 +194,7 @@ macro_rules! kernels {
             q: &[i8],
             tokens: usize,
             groups: Groups<'_>,
+            _: &mut Room,
             _: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {

@@ -9,28 +9,20 @@ macro_rules! product {
         t5: 1 => $t5_one:literal, $($t5_tokens:literal => $t5_rows:literal,)+ last $t5_most:literal => $t5_most_rows:literal;
         t5_int4: 1 => $t5_int4:literal;
     ) => {
-        pub(super) const PRODUCT: Product = Product {
-            token_tile: $t2_most,
-            t2,
-            t5,
-            t2_groups,
-            t5_groups,
-            t2_int4: Some(Calls {
-                token_tile: tables::MAX_TOKENS,
-                panels: tables::MAX_PANELS,
-                tile: t2_int4,
-                groups: t2_int4_groups,
-            }),
-            t5_int4: Some(Calls {
-                token_tile: tables::MAX_TOKENS,
-                panels: tables::MAX_PANELS,
-                tile: t5_int4,
-                groups: t5_int4_groups,
-            }),
-            ..scalar::KERNELS.product
-        };
+        pub(super) const PRODUCT: Product =
+            Product { t2: T2, t5: T5, t2_int4: T2_INT4, t5_int4: T5_INT4, ..scalar::KERNELS.product };
 
-        const _: () = assert!($t2_most == $t5_most && tables::T2::MIN_TOKENS <= $t2_most + 1);
+        const T2: Calls = Calls { token_tile: $t2_most, panels: CALL_PANELS, tile: t2, groups: t2_groups };
+        const T5: Calls = Calls { token_tile: $t5_most, panels: CALL_PANELS, tile: t5, groups: t5_groups };
+        const T2_INT4: Calls = Calls {
+            token_tile: tables::MAX_TOKENS,
+            panels: tables::MAX_PANELS,
+            tile: t2_int4,
+            groups: t2_int4_groups,
+        };
+        const T5_INT4: Calls = Calls { tile: t5_int4, groups: t5_int4_groups, ..T2_INT4 };
+
+        const _: () = assert!(tables::T2::MIN_TOKENS <= $t2_most + 1);
         const _: () = assert!(tables::T5::MIN_TOKENS <= $t5_most + 1);
 
         product! { @kernels t2, t2_groups, any_t2, $features: panels, q, tokens, sums,
@@ -65,12 +57,12 @@ macro_rules! product {
         $unpack:ty, $vector:ty, $features:literal
     ) => {
         #[target_feature(enable = $features)]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, room: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
             if tokens < <$unpack>::MIN_TOKENS {
-                return $few(panels, q, tokens, sums);
+                return $few(panels, q, tokens, room, sums);
             }
             // SAFETY: this function has the features; the driver keeps to the panels and tokens it is told.
-            unsafe { tables::several_tokens::<$vector, $unpack>(panels, q, tokens, sums) }
+            unsafe { tables::several_tokens::<$vector, $unpack>(panels, q, tokens, room, sums) }
         }
 
         #[target_feature(enable = $features)]
@@ -79,14 +71,15 @@ macro_rules! product {
             q: &[i8],
             tokens: usize,
             groups: Groups<'_>,
+            room: &mut Room,
             scratch: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {
             if tokens < <$unpack>::MIN_TOKENS {
-                return $few_groups(panels, q, tokens, groups, scratch, scaled);
+                return $few_groups(panels, q, tokens, groups, room, scratch, scaled);
             }
             // SAFETY: this function has the kernel's features.
-            unsafe { scalar::by_group($whole, panels, q, tokens, groups, scratch, scaled) }
+            unsafe { scalar::by_group($whole, panels, q, tokens, groups, room, scratch, scaled) }
         }
     };
 
@@ -95,7 +88,7 @@ macro_rules! product {
         $panels:ident, $q:ident, $tokens:ident, $sums:ident, $kernel:expr
     ) => {
         #[target_feature(enable = $features)]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut [[i32; PANEL_ROWS]]) {
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
             $any(panels, q, tokens, &mut Whole(sums));
         }
 
@@ -105,6 +98,7 @@ macro_rules! product {
             q: &[i8],
             tokens: usize,
             groups: Groups<'_>,
+            _: &mut Room,
             _: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {

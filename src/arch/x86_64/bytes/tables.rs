@@ -19,7 +19,7 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::{Bytes, flipped, vectors};
-use crate::arch::kernels::Panels;
+use crate::arch::kernels::{Panels, ROOM_BYTES, Room};
 use crate::arch::x86_64::dot::{codes, place, quarter_offsets};
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
 
@@ -47,6 +47,13 @@ const GROUP: usize = 4;
 
 /// Vectors of a quad.
 const QUAD: usize = 4;
+
+/// Bytes of all tables.
+const TABLE_BYTES: usize = MAX_TOKENS * BLOCKS * LOOKUPS * 16;
+
+/// Behind them a vector of pairs for each token, and two vectors for each token and quad, of which narrow vectors make more.
+const _: () = assert!(TABLE_BYTES.is_multiple_of(64) && (MAX_TOKENS * 16).is_multiple_of(64));
+const _: () = assert!(TABLE_BYTES + MAX_TOKENS * (16 + MAX_PANELS * BLOCK_BYTES / QUAD * 2) <= ROOM_BYTES);
 
 /// A block's table indices: the vectors of columns, low and high nibbles.
 type Indices<V> = [V; LOOKUPS];
@@ -144,48 +151,41 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens<V: Bytes, U: Unpack>(
     panels: Panels<'_>,
     q: &[i8],
     tokens: usize,
+    room: &mut Room,
     sums: &mut [[i32; PANEL_ROWS]],
 ) {
     let quads = vectors::<V>(panels).div_ceil(QUAD);
     assert!(tokens <= MAX_TOKENS && panels.count() <= MAX_PANELS);
-    let mut tables = [const { MaybeUninit::<[[u8; 16]; BLOCKS * LOOKUPS]>::uninit() }; MAX_TOKENS];
-    let mut narrow = [const { MaybeUninit::<[V; 2]>::uninit() }; MAX_TOKENS * MAX_PANELS / 2];
-    let mut totals = [const { MaybeUninit::<__m128i>::uninit() }; MAX_TOKENS];
-    let (totals, narrow) = (&mut totals[..tokens], &mut narrow[..tokens * quads]);
+    let (tables, rest) = room.split_at_mut(TABLE_BYTES);
+    let tables = tables.as_mut_ptr().cast::<[u8; 16]>();
+    let (totals, narrow) = rest.split_at_mut(MAX_TOKENS * size_of::<__m128i>());
+    // SAFETY: the room starts at a cache line, and so do these parts; vectors are plain bytes.
+    let (totals, narrow) = unsafe {
+        (
+            &mut totals.align_to_mut::<__m128i>().1[..tokens],
+            &mut narrow.align_to_mut::<[V; 2]>().1[..tokens * quads],
+        )
+    };
     for (run, q) in q.chunks(RUN * BLOCK_COLUMNS * tokens).enumerate() {
         // SAFETY: the caller's.
-        let (totals, narrow) = unsafe {
-            let zero = V::splat(0);
-            (fill(totals, _mm_setzero_si128()), fill(narrow, [zero; 2]))
-        };
+        unsafe {
+            totals.fill(_mm_setzero_si128());
+            narrow.fill([V::splat(0); 2]);
+        }
         let mut flushes = 0;
         for (chunk, q) in q.chunks(BLOCKS * BLOCK_COLUMNS * tokens).enumerate() {
             let blocks = q.len() / (BLOCK_COLUMNS * tokens);
             // SAFETY: the caller's; there is room for a chunk's blocks.
             unsafe {
-                make_tables(q, tokens, tables.as_mut_ptr().cast(), totals);
+                make_tables(q, tokens, tables, totals);
                 let from = run * RUN + chunk * BLOCKS;
                 let mut quad = 0;
                 while quad + 2 <= quads {
-                    look_up::<V, U, 2>(
-                        panels,
-                        quad,
-                        from..from + blocks,
-                        tables.as_ptr().cast(),
-                        tokens,
-                        narrow,
-                    );
+                    look_up::<V, U, 2>(panels, quad, from..from + blocks, tables, tokens, narrow);
                     quad += 2;
                 }
                 if quad < quads {
-                    look_up::<V, U, 1>(
-                        panels,
-                        quad,
-                        from..from + blocks,
-                        tables.as_ptr().cast(),
-                        tokens,
-                        narrow,
-                    );
+                    look_up::<V, U, 1>(panels, quad, from..from + blocks, tables, tokens, narrow);
                 }
             }
             flushes += (blocks * LOOKUPS).div_ceil(DEPTH);
@@ -193,15 +193,6 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens<V: Bytes, U: Unpack>(
         // SAFETY: the caller's.
         unsafe { end::<V>(panels, tokens, flushes, totals, narrow, sums) };
     }
-}
-
-/// Makes all elements a value.
-fn fill<T: Copy>(slice: &mut [MaybeUninit<T>], value: T) -> &mut [T] {
-    for element in &mut *slice {
-        element.write(value);
-    }
-    // SAFETY: all of them are written.
-    unsafe { &mut *(core::ptr::from_mut(slice) as *mut [T]) }
 }
 
 /// The tables of some blocks; adds the activations to `totals`, pair by pair.
