@@ -185,6 +185,18 @@ impl<'a> Groups<'a> {
         self.scale_type
     }
 
+    /// Where [`Groups::scale_bytes`] begin, unchecked.
+    ///
+    /// # Safety
+    /// They are there.
+    #[inline(always)]
+    pub(crate) unsafe fn scales_at(&self, panel: usize, group: usize) -> *const u8 {
+        // SAFETY: the caller's.
+        unsafe {
+            self.scales.as_ptr().add(panel * self.stride + group * PANEL_ROWS * self.scale_type.bytes())
+        }
+    }
+
     /// Bytes from a panel's scales to those of the panel that takes its place in the next call.
     pub(crate) fn next_call(&self) -> usize {
         CALL_PANELS * self.stride

@@ -198,7 +198,7 @@ macro_rules! kernels {
             _: &mut [[i32; PANEL_ROWS]],
             scaled: &mut [[f32; PANEL_ROWS]],
         ) {
-            $any(panels, q, tokens, &mut Scaled { tokens, groups, scaled });
+            $any(panels, q, tokens, &mut Scaled::new(panels, tokens, groups, scaled));
         }
     };
 }

@@ -174,9 +174,25 @@ unsafe impl Sums for Whole<'_> {
 /// are, in registers, is what makes groups cheap: by a call of the other kernel for each group, one token took 1.9 times
 /// as long with groups of 128 as without, 64 tokens 1.3 times.
 pub(super) struct Scaled<'a> {
-    pub(super) tokens: usize,
-    pub(super) groups: Groups<'a>,
-    pub(super) scaled: &'a mut [[f32; PANEL_ROWS]],
+    tokens: usize,
+    groups: Groups<'a>,
+    scaled: &'a mut [[f32; PANEL_ROWS]],
+}
+
+impl<'a> Scaled<'a> {
+    /// Of a kernel's arguments.
+    #[inline(always)]
+    pub(super) fn new(
+        panels: Panels<'_>,
+        tokens: usize,
+        groups: Groups<'a>,
+        scaled: &'a mut [[f32; PANEL_ROWS]],
+    ) -> Scaled<'a> {
+        // All that is read and written behind pointers later on.
+        let last = groups.scale_bytes(panels.count() - 1, panels.width().div_ceil(groups.columns()) - 1);
+        assert!(!last.is_empty() && scaled.len() == panels.count() * tokens);
+        Scaled { tokens, groups, scaled }
+    }
 }
 
 // SAFETY: nothing but what the functions say.
@@ -197,14 +213,16 @@ unsafe impl Sums for Scaled<'_> {
     unsafe fn end<D: Dot, const T: usize>(&mut self, leg: usize, vector: usize, sums: [D; T]) {
         let (panel, row) = place::<D>(vector);
         let scale_type = self.groups.scale_type();
-        let scales = self.groups.scale_bytes(panel, leg)[row * scale_type.bytes()..].as_ptr();
-        // SAFETY: a vector's rows are in the panel from its first one on; a fetch ahead may point anywhere.
+        // SAFETY: `new` checked the ends of both; a vector's rows are in the panel from its first one on; a fetch ahead
+        // may point anywhere.
         unsafe {
+            let scales = self.groups.scales_at(panel, leg).add(row * scale_type.bytes());
             // A panel's scales are a few cache lines, too few for the CPU to see a stream in them.
-            _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(self.groups.next_call()).cast());
+            _mm_prefetch::<_MM_HINT_T1>(scales.wrapping_add(self.groups.next_call()).cast());
             let scales = D::load_scales(scales, scale_type);
-            for (to, sums) in self.scaled[panel * T..][..T].iter_mut().zip(sums) {
-                sums.add_scaled(scales, to[row..].as_mut_ptr());
+            let to = self.scaled.as_mut_ptr().add(panel * T).cast::<f32>().add(row);
+            for (t, sums) in sums.into_iter().enumerate() {
+                sums.add_scaled(scales, to.add(t * PANEL_ROWS));
             }
         }
     }
