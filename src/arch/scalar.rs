@@ -172,13 +172,8 @@ fn add_field(block: &[u8], code: impl Fn(u8) -> u8, q: &[i8], sums: &mut [[i32; 
     }
 }
 
-/// A [`GroupKernel`](crate::arch::kernels::GroupKernel) made of a [`TileKernel`]: one call of it for each group, and the
-/// folding here, compiled with the features of the function around it.
-///
-/// # Safety
-/// As the kernel.
-#[inline(always)]
-pub(crate) unsafe fn by_group(
+/// A group kernel made of one of the tile kernels above: a call of it for each group.
+fn by_group(
     kernel: TileKernel,
     panels: Panels<'_>,
     q: &[i8],
@@ -197,7 +192,7 @@ pub(crate) unsafe fn by_group(
             }
         }
         let columns = start..width.min(start + groups.columns());
-        // SAFETY: the caller's; each group but the last is a multiple of what `q` is padded to.
+        // SAFETY: a safe kernel.
         unsafe { kernel(panels.columns(columns), q, tokens, room, sums) };
         let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
         for (panel, (sums, scaled)) in panels.enumerate() {
@@ -241,8 +236,7 @@ fn t2_groups(
     scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
-    // SAFETY: a safe kernel.
-    unsafe { by_group(t2, panels, q, tokens, groups, room, scratch, scaled) }
+    by_group(t2, panels, q, tokens, groups, room, scratch, scaled);
 }
 
 /// [`by_group`] of `T5`.
@@ -255,8 +249,7 @@ fn t5_groups(
     scratch: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
-    // SAFETY: a safe kernel.
-    unsafe { by_group(t5, panels, q, tokens, groups, room, scratch, scaled) }
+    by_group(t5, panels, q, tokens, groups, room, scratch, scaled);
 }
 
 /// Every CPU.

@@ -44,8 +44,7 @@ use unpack::{T2, T5, Unpack};
 use crate::arch::kernels::{
     CALL_PANELS, Calls, GroupKernel, Groups, Kernels, Panels, Product, Room, TileKernel,
 };
-use crate::arch::x86_64::dot::Dot;
-use crate::arch::x86_64::{avx512vnni, detect};
+use crate::arch::x86_64::{avx512vnni, detect, dot};
 use crate::layout::PANEL_ROWS;
 
 /// Tokens of a tile.
@@ -115,7 +114,7 @@ macro_rules! kernels {
             unsafe {
                 match tokens {
                     1 => (avx512vnni::KERNELS.product.$calls.tile)(panels, q, 1, room, sums),
-                    _ => tile::<X, $layout>(panels, q, tokens, sums),
+                    _ => tile::<X, $layout>(panels, q, tokens, room, sums),
                 }
             }
         }
@@ -135,7 +134,7 @@ macro_rules! kernels {
                     1 => {
                         (avx512vnni::KERNELS.product.$calls.groups)(panels, q, 1, groups, room, sums, scaled)
                     }
-                    _ => tile_by_group::<X, $layout>(panels, q, tokens, groups, sums, scaled),
+                    _ => tile_by_group::<X, $layout>(panels, q, tokens, groups, room, sums, scaled),
                 }
             }
         }
@@ -147,6 +146,8 @@ kernels!(t5, t5_groups = T5);
 kernels!(t2_int4, t2_int4_groups = T2);
 kernels!(t5_int4, t5_int4_groups = T5);
 
+/// [`dot::by_group`], compiled with the vectors' features.
+///
 /// # Safety
 /// As [`tile`], for the columns of each group.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -155,31 +156,12 @@ unsafe fn tile_by_group<X: Unit, U: Unpack>(
     q: &[i8],
     tokens: usize,
     groups: Groups<'_>,
+    room: &mut Room,
     sums: &mut [[i32; PANEL_ROWS]],
     scaled: &mut [[f32; PANEL_ROWS]],
 ) {
-    let width = panels.width();
-    let starts = (0..width).step_by(groups.columns());
-    for (group, (start, q)) in starts.zip(q.chunks(groups.columns() * tokens)).enumerate() {
-        // In vectors of rows by hand: loops over arrays become scatters and gathers over the tokens.
-        // SAFETY: the caller's; every group begins with a tile of columns. Scales, sums and products are of 16 rows.
-        unsafe {
-            for sums in sums.chunks_exact_mut(tokens) {
-                for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
-                    <__m512i as Dot>::splat(-sum).store_sums(sums.as_mut_ptr());
-                }
-            }
-            tile::<X, U>(panels.columns(start..width.min(start + groups.columns())), q, tokens, sums);
-            let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
-            for (panel, (sums, scaled)) in panels.enumerate() {
-                let scales = groups.scale_bytes(panel, group).as_ptr();
-                let scales = <__m512i as Dot>::load_scales(scales, groups.scale_type());
-                for (sums, scaled) in sums.iter().zip(scaled) {
-                    <__m512i as Dot>::load_sums(sums.as_ptr()).add_scaled(scales, scaled.as_mut_ptr());
-                }
-            }
-        }
-    }
+    // SAFETY: the caller's; every group begins with a tile of columns.
+    unsafe { dot::by_group::<__m512i>(tile::<X, U>, panels, q, tokens, groups, room, sums, scaled) }
 }
 
 /// # Safety
@@ -189,6 +171,7 @@ unsafe fn tile<X: Unit, U: Unpack>(
     panels: Panels<'_>,
     q: &[i8],
     tokens: usize,
+    _: &mut Room,
     sums: &mut [[i32; PANEL_ROWS]],
 ) {
     assert!((2..=2 * ROWS).contains(&tokens) && q.len().is_multiple_of(COLUMNS * tokens));

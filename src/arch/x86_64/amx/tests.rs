@@ -88,10 +88,7 @@ impl Unit for Model {
     }
 }
 
-/// [`tile`] of some layout.
-type Tile = unsafe fn(Panels<'_>, &[i8], usize, &mut [[i32; PANEL_ROWS]]);
-
-fn check(layout: Layout, kernel: Tile, plain: TileKernel) {
+fn check(layout: Layout, kernel: TileKernel, plain: TileKernel) {
     let mut room = [0; ROOM_BYTES];
     let mut state = 1_u32;
     let mut next = || {
@@ -127,7 +124,7 @@ fn check(layout: Layout, kernel: Tile, plain: TileKernel) {
                 // Once for several calls, as for a run of scale groups.
                 begin::<Model>(tokens);
                 for _ in 0..2 {
-                    kernel(panels, &q, tokens, &mut sums);
+                    kernel(panels, &q, tokens, &mut room, &mut sums);
                     plain(panels, &interleaved, tokens, &mut room, &mut expected);
                 }
                 end::<Model>(tokens);

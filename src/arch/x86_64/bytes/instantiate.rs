@@ -79,7 +79,7 @@ macro_rules! product {
                 return $few_groups(panels, q, tokens, groups, room, scratch, scaled);
             }
             // SAFETY: this function has the kernel's features.
-            unsafe { scalar::by_group($whole, panels, q, tokens, groups, room, scratch, scaled) }
+            unsafe { dot::by_group::<$vector>($whole, panels, q, tokens, groups, room, scratch, scaled) }
         }
     };
 

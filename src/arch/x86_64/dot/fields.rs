@@ -110,7 +110,7 @@ unsafe fn one_token_rows<D: Dot, S: Sums, const R: usize>(
     let ahead = Ahead::new::<D, R>(panels, panels.t2(0));
     // SAFETY: as above.
     unsafe {
-        let masks = [0x0303_0303, 0x0c0c_0c0c].map(|mask| D::splat(mask));
+        let masks = [D::splat(0x0303_0303), D::splat(0x0c0c_0c0c)];
         let mut q = q.as_ptr();
         for (leg, bytes) in legs(panels.t2(0).len(), sums.leg() / BLOCK_COLUMNS * BLOCK_BYTES) {
             let mut acc = [[sums.start(leg, 0), D::splat(0)]; R];

@@ -26,10 +26,10 @@
 pub(super) mod fields;
 pub(super) mod trits;
 
-use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 use core::ops::Range;
 
-use crate::arch::kernels::{Groups, MAX_RUN_COLUMNS, Panels};
+use crate::arch::kernels::{Groups, MAX_RUN_COLUMNS, Panels, Room, TileKernel};
 use crate::layout::{BLOCK_BYTES, PANEL_ROWS, T5_GROUP_BYTES, T5_QUARTER_BYTES, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
 use trits::PAIRED;
@@ -223,6 +223,52 @@ unsafe impl Sums for Scaled<'_> {
             let to = self.scaled.as_mut_ptr().add(panel * T).cast::<f32>().add(row);
             for (t, sums) in sums.into_iter().enumerate() {
                 sums.add_scaled(scales, to.add(t * PANEL_ROWS));
+            }
+        }
+    }
+}
+
+/// A [`GroupKernel`](crate::arch::kernels::GroupKernel) made of a [`TileKernel`] that cannot end a group itself: a call of it
+/// for each group. In vectors of rows by hand, as loops over arrays become gathers and scatters over the tokens.
+///
+/// # Safety
+/// As the kernel, and the CPU has the features of `D`.
+#[inline(always)]
+pub(super) unsafe fn by_group<D: Dot>(
+    kernel: TileKernel,
+    panels: Panels<'_>,
+    q: &[i8],
+    tokens: usize,
+    groups: Groups<'_>,
+    room: &mut Room,
+    sums: &mut [[i32; PANEL_ROWS]],
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    let width = panels.width();
+    let starts = (0..width).step_by(groups.columns());
+    for (group, (start, q)) in starts.zip(q.chunks(groups.columns() * tokens)).enumerate() {
+        // SAFETY: the caller's; each group but the last is a multiple of what `q` is padded to. Vectors of rows are within
+        // the 16 of scales, sums and products.
+        unsafe {
+            for sums in sums.chunks_exact_mut(tokens) {
+                for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
+                    for row in (0..PANEL_ROWS).step_by(D::ROWS) {
+                        D::splat(-sum).store_sums(sums.as_mut_ptr().add(row));
+                    }
+                }
+            }
+            kernel(panels.columns(start..width.min(start + groups.columns())), q, tokens, room, sums);
+            let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
+            for (panel, (sums, scaled)) in panels.enumerate() {
+                for row in (0..PANEL_ROWS).step_by(D::ROWS) {
+                    let scales = groups.scale_bytes(panel, group).as_ptr();
+                    let scales = scales.add(row * groups.scale_type().bytes());
+                    let scales = D::load_scales(scales, groups.scale_type());
+                    for (sums, scaled) in sums.iter().zip(&mut *scaled) {
+                        let sums = D::load_sums(sums.as_ptr().add(row));
+                        sums.add_scaled(scales, scaled.as_mut_ptr().add(row));
+                    }
+                }
             }
         }
     }
