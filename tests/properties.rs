@@ -13,7 +13,7 @@ use common::{assert_same, backends, for_each_backend, reduced};
 use hbitlinear::hadamard::{Direction, Transform};
 use hbitlinear::norm::RmsNorm;
 use hbitlinear::quantize::{Activations, ActivationsMut, Quantizer, Rule};
-use hbitlinear::weights::{Scaling, Weights, absmean};
+use hbitlinear::weights::{Weights, absmean};
 use hbitlinear::{Backend, reference};
 use proptest::prelude::*;
 
@@ -186,7 +186,7 @@ proptest! {
         prop_assert_eq!(weights.weight(rows, 0), 0);
         prop_assert_eq!(weights.weight(0, columns), 0);
         for (index, &scale) in w.scales.iter().enumerate() {
-            let groups = if matches!(w.spec.scaling(), Scaling::Group(_)) { w.spec.groups() } else { 1 };
+            let groups = w.spec.groups();
             prop_assert_eq!(weights.scale(index / groups, index % groups), scale);
         }
     }
