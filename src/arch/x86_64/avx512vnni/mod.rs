@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use crate::arch::generic::intrinsics;
 use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::dot::trits::PAIRED;
@@ -36,103 +37,43 @@ fn double(x: __m512i) -> __m512i {
     double
 }
 
-// SAFETY: every function is one or two AVX-512 instructions on its arguments.
+// SAFETY: each method is what the trait says, with AVX-512 F, BW, VL and VNNI.
 unsafe impl Dot for __m512i {
     const ROWS: usize = 16;
 
-    #[inline(always)]
-    unsafe fn splat(value: i32) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_set1_epi32(value) }
-    }
+    type Scales = __m512;
 
-    #[inline(always)]
-    unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: the caller has AVX-512 and a vector there.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_sums(from: *const i32) -> Self {
-        // SAFETY: the caller has AVX-512 and a vector there.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_sums(self, to: *mut i32) {
-        // SAFETY: the caller has AVX-512 and room for a vector there.
-        unsafe { _mm512_storeu_si512(to.cast(), self) }
-    }
-
-    #[inline(always)]
-    unsafe fn and(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_and_si512(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_add_epi32(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn next_field(self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srli_epi32::<2>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn next_nibble(self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srli_epi32::<4>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn field_at(self, bit: u32) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn triple(self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_add_epi8(double(self), self) }
-    }
-
-    #[inline(always)]
-    unsafe fn front_trit(self) -> Self {
-        // SAFETY: the caller has AVX-512 BW.
-        unsafe {
+    intrinsics! {
+        fn splat(value: i32) -> Self { _mm512_set1_epi32(value) }
+        fn load(from: *const u8) -> Self { _mm512_loadu_si512(from.cast()) }
+        fn load_sums(from: *const i32) -> Self { _mm512_loadu_si512(from.cast()) }
+        fn store_sums(self: Self, to: *mut i32) { _mm512_storeu_si512(to.cast(), self) }
+        fn and(self: Self, other: Self) -> Self { _mm512_and_si512(self, other) }
+        fn add(self: Self, other: Self) -> Self { _mm512_add_epi32(self, other) }
+        fn sub(self: Self, other: Self) -> Self { _mm512_sub_epi32(self, other) }
+        fn next_field(self: Self) -> Self { _mm512_srli_epi32::<2>(self) }
+        fn next_nibble(self: Self) -> Self { _mm512_srli_epi32::<4>(self) }
+        fn field_at(self: Self, bit: u32) -> Self { _mm512_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
+        fn quarter(self: Self) -> Self { _mm512_srai_epi32::<2>(self) }
+        fn over_256(self: Self) -> Self { _mm512_srai_epi32::<8>(self) }
+        fn triple(self: Self) -> Self { _mm512_add_epi8(double(self), self) }
+        fn front_trit(self: Self) -> Self {{
             // ⌊3x / 4⌋ = x − ⌈⌈x / 2⌉ / 2⌉, and its upper two bits are the digit.
             let zero = _mm512_setzero_si512();
             let quarter = _mm512_avg_epu8(_mm512_avg_epu8(self, zero), zero);
             _mm512_srli_epi32::<6>(_mm512_sub_epi8(self, quarter))
+        }}
+        fn dot(self: Self, codes: Self, q: Self) -> Self { _mm512_dpbusd_epi32(self, codes, q) }
+        fn load_scales(from: *const u8, scale_type: ScaleType) -> __m512 {
+            match scale_type {
+                ScaleType::F32 => _mm512_loadu_ps(from.cast()),
+                ScaleType::F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())),
+            }
         }
-    }
-
-    #[inline(always)]
-    unsafe fn over_256(self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srai_epi32::<8>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_sub_epi32(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn quarter(self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { _mm512_srai_epi32::<2>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(self, codes: Self, q: Self) -> Self {
-        // SAFETY: the caller has VNNI.
-        unsafe { _mm512_dpbusd_epi32(self, codes, q) }
+        fn add_scaled(self: Self, scales: __m512, to: *mut f32) {{
+            let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(self), scales);
+            _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), scaled));
+        }}
     }
 
     #[inline(always)]
@@ -152,28 +93,6 @@ unsafe impl Dot for __m512i {
             let own = _mm_add_epi8(_mm_add_epi8(own, own), own);
             _mm_storel_epi64(to.add(16).cast(), _mm_sub_epi8(own, last));
             to.add(18).write_unaligned(fours.add(15).read_unaligned());
-        }
-    }
-
-    type Scales = __m512;
-
-    #[inline(always)]
-    unsafe fn load_scales(from: *const u8, scale_type: ScaleType) -> __m512 {
-        // SAFETY: the caller has AVX-512 and a vector's scales there.
-        unsafe {
-            match scale_type {
-                ScaleType::F32 => _mm512_loadu_ps(from.cast()),
-                ScaleType::F16 => _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn add_scaled(self, scales: __m512, to: *mut f32) {
-        // SAFETY: the caller has AVX-512 and room for a vector there.
-        unsafe {
-            let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(self), scales);
-            _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), scaled));
         }
     }
 }

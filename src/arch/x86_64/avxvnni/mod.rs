@@ -6,6 +6,7 @@
 
 use core::arch::x86_64::*;
 
+use crate::arch::generic::intrinsics;
 use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::dot::trits::PAIRED;
@@ -40,103 +41,43 @@ fn double(x: __m256i) -> __m256i {
     double
 }
 
-// SAFETY: every function is a few AVX2 instructions on its arguments, and one of AVX-VNNI.
+// SAFETY: each method is what the trait says, with AVX2, F16C and, for `dot` alone, AVX-VNNI.
 unsafe impl Dot for __m256i {
     const ROWS: usize = 8;
 
-    #[inline(always)]
-    unsafe fn splat(value: i32) -> Self {
-        // SAFETY: the caller has AVX.
-        unsafe { _mm256_set1_epi32(value) }
-    }
+    type Scales = __m256;
 
-    #[inline(always)]
-    unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: the caller has AVX and a vector there.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_sums(from: *const i32) -> Self {
-        // SAFETY: the caller has AVX and a vector there.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_sums(self, to: *mut i32) {
-        // SAFETY: the caller has AVX and room for a vector there.
-        unsafe { _mm256_storeu_si256(to.cast(), self) }
-    }
-
-    #[inline(always)]
-    unsafe fn and(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_and_si256(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_add_epi32(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn next_field(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_srli_epi32::<2>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn next_nibble(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_srli_epi32::<4>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn field_at(self, bit: u32) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn triple(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_add_epi8(double(self), self) }
-    }
-
-    #[inline(always)]
-    unsafe fn front_trit(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe {
-            // As on 512 bits: the upper two bits of ⌊3x / 4⌋.
+    intrinsics! {
+        fn splat(value: i32) -> Self { _mm256_set1_epi32(value) }
+        fn load(from: *const u8) -> Self { _mm256_loadu_si256(from.cast()) }
+        fn load_sums(from: *const i32) -> Self { _mm256_loadu_si256(from.cast()) }
+        fn store_sums(self: Self, to: *mut i32) { _mm256_storeu_si256(to.cast(), self) }
+        fn and(self: Self, other: Self) -> Self { _mm256_and_si256(self, other) }
+        fn add(self: Self, other: Self) -> Self { _mm256_add_epi32(self, other) }
+        fn sub(self: Self, other: Self) -> Self { _mm256_sub_epi32(self, other) }
+        fn next_field(self: Self) -> Self { _mm256_srli_epi32::<2>(self) }
+        fn next_nibble(self: Self) -> Self { _mm256_srli_epi32::<4>(self) }
+        fn field_at(self: Self, bit: u32) -> Self { _mm256_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
+        fn quarter(self: Self) -> Self { _mm256_srai_epi32::<2>(self) }
+        fn over_256(self: Self) -> Self { _mm256_srai_epi32::<8>(self) }
+        fn triple(self: Self) -> Self { _mm256_add_epi8(double(self), self) }
+        fn front_trit(self: Self) -> Self {{
+            // ⌊3x / 4⌋ = x − ⌈⌈x / 2⌉ / 2⌉, and its upper two bits are the digit.
             let zero = _mm256_setzero_si256();
             let quarter = _mm256_avg_epu8(_mm256_avg_epu8(self, zero), zero);
             _mm256_srli_epi32::<6>(_mm256_sub_epi8(self, quarter))
+        }}
+        fn dot(self: Self, codes: Self, q: Self) -> Self { _mm256_dpbusd_avx_epi32(self, codes, q) }
+        fn load_scales(from: *const u8, scale_type: ScaleType) -> __m256 {
+            match scale_type {
+                ScaleType::F32 => _mm256_loadu_ps(from.cast()),
+                ScaleType::F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
+            }
         }
-    }
-
-    #[inline(always)]
-    unsafe fn over_256(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_srai_epi32::<8>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_sub_epi32(self, other) }
-    }
-
-    #[inline(always)]
-    unsafe fn quarter(self) -> Self {
-        // SAFETY: the caller has AVX2.
-        unsafe { _mm256_srai_epi32::<2>(self) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(self, codes: Self, q: Self) -> Self {
-        // SAFETY: the caller has AVX-VNNI.
-        unsafe { _mm256_dpbusd_avx_epi32(self, codes, q) }
+        fn add_scaled(self: Self, scales: __m256, to: *mut f32) {{
+            let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(self), scales);
+            _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), scaled));
+        }}
     }
 
     #[inline(always)]
@@ -155,28 +96,6 @@ unsafe impl Dot for __m256i {
             }
         }
         p[72..].copy_from_slice(&q[60..]);
-    }
-
-    type Scales = __m256;
-
-    #[inline(always)]
-    unsafe fn load_scales(from: *const u8, scale_type: ScaleType) -> __m256 {
-        // SAFETY: the caller has F16C and a vector's scales there.
-        unsafe {
-            match scale_type {
-                ScaleType::F32 => _mm256_loadu_ps(from.cast()),
-                ScaleType::F16 => _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn add_scaled(self, scales: __m256, to: *mut f32) {
-        // SAFETY: the caller has AVX2 and room for a vector there.
-        unsafe {
-            let scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(self), scales);
-            _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), scaled));
-        }
     }
 }
 

@@ -23,9 +23,9 @@
 
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-use super::{Bytes, add_field, splat, start, vectors, widen};
+use super::{Bytes, add_field, splat, start, widen};
 use crate::arch::kernels::Panels;
-use crate::arch::x86_64::dot::{Sums, codes, end};
+use crate::arch::x86_64::dot::{Sums, by_rows, codes, end};
 use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS};
 
 /// Blocks that an i16 accumulator takes.
@@ -47,15 +47,9 @@ pub(in crate::arch::x86_64) unsafe fn one_token<V: Bytes, S: Sums, const R: usiz
     q: &[i8],
     sums: &mut S,
 ) {
-    let whole = vectors::<V>(panels) / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            one_token_rows::<V, S, R>(panels, first, q, sums);
-        }
-        for first in whole..vectors::<V>(panels) {
-            one_token_rows::<V, S, 1>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, sums));
     }
 }
 
@@ -117,15 +111,9 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens<V: Bytes, S: Sums, const R:
     q: &[i8],
     sums: &mut S,
 ) {
-    let whole = vectors::<V>(panels) / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            several_rows::<V, S, R, T>(panels, first, q, sums);
-        }
-        for first in whole..vectors::<V>(panels) {
-            several_rows::<V, S, 1, T>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sums));
     }
 }
 

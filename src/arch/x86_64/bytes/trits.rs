@@ -22,9 +22,9 @@
 use core::arch::x86_64::*;
 
 use super::fields::AHEAD;
-use super::{Bytes, add_field, flipped, splat, start, vectors, widen};
+use super::{Bytes, add_field, flipped, splat, start, widen};
 use crate::arch::kernels::Panels;
-use crate::arch::x86_64::dot::{Sums, codes, end, quarter_offsets};
+use crate::arch::x86_64::dot::{Sums, by_rows, codes, end, quarter_offsets};
 use crate::layout::{BLOCK_BYTES, T5_BLOCK_COLUMNS, T5_QUARTER_COLUMNS};
 
 /// Quarters whose fields, sixteen each, an i16 accumulator takes.
@@ -40,15 +40,9 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens<V: Bytes, S: Sums, const R:
     q: &[i8],
     sums: &mut S,
 ) {
-    let whole = vectors::<V>(panels) / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            several_rows::<V, S, R, T>(panels, first, q, sums);
-        }
-        for first in whole..vectors::<V>(panels) {
-            several_rows::<V, S, 1, T>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sums));
     }
 }
 
@@ -136,15 +130,9 @@ pub(in crate::arch::x86_64) unsafe fn one_token_int4<V: Bytes, S: Sums, const R:
             *total = unsafe { turn(q, turned) };
         }
         let turned = (&turned[..quarters.len()], &totals[..quarters.len()]);
-        let whole = vectors::<V>(panels) / R * R;
         // SAFETY: the caller's.
         unsafe {
-            for first in (0..whole).step_by(R) {
-                int4_rows::<V, S, R>(panels, first, chunk, turned, sums);
-            }
-            for first in whole..vectors::<V>(panels) {
-                int4_rows::<V, S, 1>(panels, first, chunk, turned, sums);
-            }
+            by_rows!(panels, first => int4_rows::<V, S, R>(panels, first, chunk, turned, sums));
         }
     }
 }

@@ -6,9 +6,9 @@
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
 use crate::arch::kernels::Panels;
-use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS, PANEL_ROWS};
+use crate::layout::{BLOCK_BYTES, BLOCK_COLUMNS};
 
-use super::{Ahead, Dot, Rows, Sums, add_field, end, legs};
+use super::{Ahead, Dot, Rows, Sums, add_field, by_rows, end, legs};
 
 /// All panels times `T` tokens, `R` vectors of rows at once.
 ///
@@ -20,16 +20,9 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens<D: Dot, S: Sums, const R: u
     q: &[i8],
     sums: &mut S,
 ) {
-    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
-    let whole = vectors / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            several_rows::<D, S, R, T>(panels, first, q, sums);
-        }
-        for first in whole..vectors {
-            several_rows::<D, S, 1, T>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => several_rows::<D, S, R, T>(panels, first, q, sums));
     }
 }
 
@@ -43,16 +36,9 @@ pub(in crate::arch::x86_64) unsafe fn one_token<D: Dot, S: Sums, const R: usize>
     q: &[i8],
     sums: &mut S,
 ) {
-    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
-    let whole = vectors / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            one_token_rows::<D, S, R>(panels, first, q, sums);
-        }
-        for first in whole..vectors {
-            one_token_rows::<D, S, 1>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => one_token_rows::<D, S, R>(panels, first, q, sums));
     }
 }
 

@@ -130,6 +130,21 @@ impl Rows {
     }
 }
 
+/// Calls a kernel of `R` vectors of rows for all vectors of the panels: `R` at once, and singly what is left.
+macro_rules! by_rows {
+    ($panels:ident, $first:ident => $kernel:ident::<$vector:ty, $sums:ty, $rows:ident $(, $tokens:ident)?>($($argument:expr),*)) => {{
+        let vectors = $panels.count() * ($crate::layout::PANEL_ROWS / <$vector as $crate::arch::x86_64::dot::Dot>::ROWS);
+        let whole = vectors / $rows * $rows;
+        for $first in (0..whole).step_by($rows) {
+            $kernel::<$vector, $sums, $rows $(, $tokens)?>($($argument),*);
+        }
+        for $first in whole..vectors {
+            $kernel::<$vector, $sums, 1 $(, $tokens)?>($($argument),*);
+        }
+    }};
+}
+pub(super) use by_rows;
+
 /// What becomes of sums: a **leg** of columns is summed in integers, from a start to an end.
 ///
 /// # Safety

@@ -23,9 +23,9 @@
 use core::arch::x86_64::*;
 
 use crate::arch::kernels::Panels;
-use crate::layout::{BLOCK_BYTES, PANEL_ROWS, T5_QUARTER_COLUMNS};
+use crate::layout::{BLOCK_BYTES, T5_QUARTER_COLUMNS};
 
-use super::{Ahead, Dot, Rows, Sums, add_field, end, legs, quarter_offsets};
+use super::{Ahead, Dot, Rows, Sums, add_field, by_rows, end, legs, quarter_offsets};
 
 /// All panels times `T` tokens, `R` vectors of rows at once.
 ///
@@ -37,16 +37,9 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens<D: Dot, S: Sums, const R: u
     q: &[i8],
     sums: &mut S,
 ) {
-    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
-    let whole = vectors / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            several_rows::<D, S, R, T>(panels, first, q, sums);
-        }
-        for first in whole..vectors {
-            several_rows::<D, S, 1, T>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => several_rows::<D, S, R, T>(panels, first, q, sums));
     }
 }
 
@@ -60,16 +53,9 @@ pub(in crate::arch::x86_64) unsafe fn one_token<D: Dot, S: Sums, const R: usize>
     q: &[i8],
     sums: &mut S,
 ) {
-    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
-    let whole = vectors / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            one_token_rows::<D, S, R>(panels, first, q, sums);
-        }
-        for first in whole..vectors {
-            one_token_rows::<D, S, 1>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => one_token_rows::<D, S, R>(panels, first, q, sums));
     }
 }
 
@@ -83,16 +69,9 @@ pub(in crate::arch::x86_64) unsafe fn one_token_int4<D: Dot, S: Sums, const R: u
     q: &[i8],
     sums: &mut S,
 ) {
-    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
-    let whole = vectors / R * R;
     // SAFETY: the caller's.
     unsafe {
-        for first in (0..whole).step_by(R) {
-            int4_rows::<D, S, R>(panels, first, q, sums);
-        }
-        for first in whole..vectors {
-            int4_rows::<D, S, 1>(panels, first, q, sums);
-        }
+        by_rows!(panels, first => int4_rows::<D, S, R>(panels, first, q, sums));
     }
 }
 
@@ -255,8 +234,6 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens_int4<D: Dot, S: Sums, const
     q: &[i8],
     sums: &mut S,
 ) {
-    let vectors = panels.count() * (PANEL_ROWS / D::ROWS);
-    let whole = vectors / R * R;
     let (mut room, mut padded) = ([[0; PAIRED_TOKENS]; PAIRED_QUARTERS], [0; PADDED]);
     for (piece, q) in q.chunks(PAIRED_QUARTERS * T5_QUARTER_COLUMNS * T).enumerate() {
         let quarters = q.chunks_exact(T5_QUARTER_COLUMNS * T);
@@ -266,12 +243,7 @@ pub(in crate::arch::x86_64) unsafe fn several_tokens_int4<D: Dot, S: Sums, const
         }
         // SAFETY: the caller's.
         unsafe {
-            for first in (0..whole).step_by(R) {
-                several_int4_rows::<D, S, R, T>(panels, first, piece, &room[..count], sums);
-            }
-            for first in whole..vectors {
-                several_int4_rows::<D, S, 1, T>(panels, first, piece, &room[..count], sums);
-            }
+            by_rows!(panels, first => several_int4_rows::<D, S, R, T>(panels, first, piece, &room[..count], sums));
         }
     }
 }
