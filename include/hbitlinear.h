@@ -502,7 +502,8 @@ hbl_status hbl_backend_from_name(const char *name,
                                  struct hbl_error *error);
 
 /**
- * The number of the backend that HBL_BACKEND_BEST stands for at the moment.
+ * The number of the backend that HBL_BACKEND_BEST stands for at the moment. The first use of it, or of `amx`, on a CPU
+ * with tiles asks Linux for leave to use them; the process then has it.
  */
 uint32_t hbl_backend_best(void);
 

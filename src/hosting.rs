@@ -57,12 +57,12 @@
 //! # Many tokens need multipliers
 //! A byte of T2 is worth 4 products a token, so a core that streams b bytes and does p products a second is busy with
 //! arithmetic from M = p / (4 · b) tokens on, and n cores that share B from n · p / (4 · B) on: 3 tokens for one core
-//! with p = 200 · 10⁹, 11 for 16 cores at B = 80 GB/s. Speculative tokens up to there cost next to nothing.
+//! with p = 200 · 10⁹, 10 for 16 cores at B = 80 GB/s. Speculative tokens up to there cost next to nothing.
 //!
 //! # Threads
 //! - Cut outputs at multiples of [`PANEL_ROWS`](crate::layout::PANEL_ROWS): a panel that two threads share is read by
-//!   both. From M = 1 on, eight panels and more for each thread: a call reads eight side by side, because a core that
-//!   follows several streams gets more out of its memory.
+//!   both. From M = 1 on, eight panels and more for each thread: with `avx512vnni` a call reads eight side by side, because a
+//!   core that follows several streams gets more out of its memory.
 //! - Cut tokens too where there are more threads than that. A thread that takes some outputs of all tokens stages
 //!   their activations once more for itself, M · K bytes to write against M · K · outputs products.
 //! - One barrier between [`quantize`](crate::HBitLinear::quantize) and [`multiply`](crate::HBitLinear::multiply), one

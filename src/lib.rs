@@ -13,7 +13,7 @@
 //!   [`mod@reference`] is the paper's arithmetic, written apart from all backends.
 //! - **Every shape.** Any N, K ≥ 1, any M ≥ 0; transform lengths are named, never padded.
 //! - **The host's memory and threads.** No allocation, no threads, no global state but the cached choice of
-//!   [`Backend`]. Workspace by query; any range of tokens or outputs by argument. 96 KiB of stack are enough.
+//!   [`Backend`] and, on CPUs with tiles, Linux's leave to use them. Workspace by query; any range of tokens or outputs by argument. 96 KiB of stack are enough.
 //! - `no_std`. Floats must round to nearest with subnormals on (the default mode of every OS).
 //!
 //! Start at [`HBitLinear`]; the stages are public for hosts that arrange them differently. [`hosting`] is advice to them:

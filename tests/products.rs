@@ -144,6 +144,12 @@ fn real_shapes() {
             check(&backends, tokens, 129, 1029, bits, Scaling::Row);
             check(&backends, tokens, 40, 769, bits, Scaling::Group(256));
         }
+        // More panels than a call takes, and more columns than the narrow sums of a table.
+        check(&backends, 9, 530, 4200, bits, Scaling::Tensor);
+        check(&backends, 9, 530, 4200, bits, Scaling::GroupF16(128));
+        // Groups of more than one run of columns.
+        check(&backends, 3, 17, 33_000, bits, Scaling::Group(64));
+        check(&backends, 1, 17, 33_000, bits, Scaling::GroupF16(256));
         for rows in [640, 2560, 6912] {
             check(&backends, 2, rows, 40, bits, Scaling::Row);
             check(&backends, 5, rows, 40, bits, Scaling::Row);

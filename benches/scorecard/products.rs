@@ -183,9 +183,10 @@ fn in_cache(card: &mut Scorecard, backend: Backend, set: &Set, layout: &str, tok
     let weights = set.weights()[0];
     let (outputs, inputs) = set.shape;
     let macs = (tokens * outputs * inputs) as f64;
-    let (multiply, peak_macs) = peak(backend);
     let at = format!("m{tokens}/{}/{outputs}x{inputs}", backend.name());
-    for (width, bits) in WIDTHS {
+    for ((width, bits), (multiply, peak_macs)) in
+        WIDTHS.into_iter().zip([peak(backend); 2].into_iter().flatten())
+    {
         let mut job = Job::new(tokens, set.shape, bits);
         let [product, peak] = card.versus(|| job.run(backend, &weights), multiply);
         let rate = format!("{:.0} GMAC/s", macs / product / 1e9);

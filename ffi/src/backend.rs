@@ -89,7 +89,8 @@ pub unsafe extern "C" fn hbl_backend_from_name(
     unsafe { guard(error, body) }
 }
 
-/// The number of the backend that HBL_BACKEND_BEST stands for at the moment.
+/// The number of the backend that HBL_BACKEND_BEST stands for at the moment. The first use of it, or of `amx`, on a CPU
+/// with tiles asks Linux for leave to use them; the process then has it.
 #[unsafe(no_mangle)]
 pub extern "C" fn hbl_backend_best() -> u32 {
     Backend::best().id() as u32

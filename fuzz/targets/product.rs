@@ -32,8 +32,8 @@ struct Input<'a> {
 }
 
 fuzz_target!(|input: Input| {
-    // Beyond the driver's 8 panels of 16 rows, runs of 1024 columns and tiles of 32 tokens.
-    let (rows, columns) = (usize::from(input.rows) % 300 + 1, usize::from(input.columns) % 2200 + 1);
+    // Beyond calls of 32 panels of 16 rows and 32 tokens, and the 4032 columns that a table's sums take.
+    let (rows, columns) = (usize::from(input.rows) % 600 + 1, usize::from(input.columns) % 4400 + 1);
     let tokens = usize::from(input.tokens) % 70;
     if rows * columns * tokens > MAX_WORK {
         return;

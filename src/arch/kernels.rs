@@ -40,7 +40,7 @@ pub(crate) struct Kernels {
     pub(crate) butterflies: unsafe fn(source: Source<'_>, x: &mut [f32], log2: u32, scale: f32),
 
     /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: replace every
-    /// column `c` by `matrix · c`, in the canonical order of [`crate::hadamard::portable::sign_columns`], then
+    /// column `c` by `matrix · c`, in the order that [`crate::hadamard::portable::sign_columns`] names, then
     /// every element `· scale`. `x.len()` is a multiple of `order · stride`.
     pub(crate) sign_columns: unsafe fn(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32),
 
@@ -197,8 +197,8 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Bytes from a panel's scales to those of the panel that takes its place in the next call.
-    pub(crate) fn next_call(&self) -> usize {
+    /// Bytes from a panel's scales to those of the panel [`CALL_PANELS`] on, which are fetched ahead.
+    pub(crate) fn ahead(&self) -> usize {
         CALL_PANELS * self.stride
     }
 
@@ -255,8 +255,17 @@ impl<'a> Panels<'a> {
 
     /// The run's `T2` blocks of a panel.
     pub(crate) fn t2(&self, panel: usize) -> &'a [u8] {
-        let (first, end) = (self.first / BLOCK_COLUMNS, self.end.div_ceil(BLOCK_COLUMNS));
-        &self.whole(panel)[first * BLOCK_BYTES..end * BLOCK_BYTES]
+        &self.whole(panel)[self.t2_start()..self.end.div_ceil(BLOCK_COLUMNS) * BLOCK_BYTES]
+    }
+
+    /// All panels.
+    pub(crate) fn codes(&self) -> &'a [u8] {
+        self.codes
+    }
+
+    /// Bytes of a panel before the run's `T2` blocks.
+    pub(crate) fn t2_start(&self) -> usize {
+        self.first / BLOCK_COLUMNS * BLOCK_BYTES
     }
 
     /// All bytes of a panel.

@@ -1,7 +1,7 @@
 //! The registry of backends: one line each, best first. Ids, names, tests, benches and fuzz targets follow
 //! from it.
 //!
-//! A backend is a file with a `KERNELS` constant and a `detect` function; to add one, write the file and add
+//! A backend is a module with a `KERNELS` constant and a `detect` function; to add one, write the module and add
 //! its line below. Ids are append-only, because C callers store them.
 //!
 //! Soft-float targets (`x86_64-unknown-none` and the like) may not touch vector registers: they have scalar alone.
@@ -81,7 +81,7 @@ registry! {
     Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
     /// AVX2 with 256-bit VNNI.
     AvxVnni = 4, "avxvnni", "x86_64", x86_64::avxvnni;
-    /// 256-bit AVX2 with FMA.
+    /// 256-bit AVX2 with FMA and F16C.
     Avx2 = 1, "avx2", "x86_64", x86_64::avx2;
     /// Portable Rust, complete; the yardstick of every other backend.
     Scalar = 0, "scalar", "any", scalar;
@@ -125,7 +125,8 @@ static CHOICE: AtomicU8 = AtomicU8::new(0);
 
 impl Backend {
     /// The best backend of this CPU, or the lower one that [`Backend::force`] set. Detected once and cached. On a CPU
-    /// with tiles that includes asking Linux for leave to use them, which the process then has.
+    /// with tiles this asks Linux for leave to use them, as [`Backend::available`] and [`Backend::new`] do. The process
+    /// then has it, and signal stacks that are set up later must have room for tiles.
     #[must_use]
     pub fn best() -> Backend {
         let cached = CHOICE.load(Ordering::Relaxed);

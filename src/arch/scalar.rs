@@ -150,7 +150,7 @@ fn t5(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i3
 
 /// The rest block, the five-trit blocks and the rest's field of a `T5` quarter.
 #[inline(always)]
-pub(crate) fn t5_quarter(panel: &[u8], quarter: usize) -> (&[u8], &[u8], usize) {
+fn t5_quarter(panel: &[u8], quarter: usize) -> (&[u8], &[u8], usize) {
     let group = &panel[quarter / 4 * T5_GROUP_BYTES..];
     let blocks = &group[BLOCK_BYTES + quarter % 4 * T5_QUARTER_BYTES..][..T5_QUARTER_BYTES];
     (&group[..BLOCK_BYTES], blocks, quarter % 4)

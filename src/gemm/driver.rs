@@ -2,9 +2,9 @@
 //!
 //! Tokens are cut into **tiles**, as many as the backend's kernel multiplies at once. The activations of some
 //! tiles are **staged**: widened to int8 and interleaved in the order the kernel reads them, once for all outputs.
-//! Then the weights are walked in groups of panels, as many as the kernel takes; each group is multiplied with each staged tile while
-//! its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles, and a single token
-//! reads all panels of a group side by side: one core reads several streams faster than one.
+//! Then the weights are walked in groups of panels, as many as the kernel takes; each group is multiplied with each
+//! staged tile while its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles. How many panels
+//! of a group are read side by side is the kernel's choice.
 //!
 //! The kernels see whole blocks and whole panels; shapes, tails, ranges and scales end here.
 

@@ -176,7 +176,7 @@ fn extremes_do_not_overflow() {
         for (bits, low, high) in [(Bits::Four, -8, 7), (Bits::Eight, -128, 127)] {
             for inputs in [16, 127, 128, 129, 8640, 70_001] {
                 for (w, q) in [(1, low), (-1, low), (1, high), (-1, high)] {
-                    for tokens in [1, 5] {
+                    for tokens in [1, 5, 9] {
                         let format = (layout, Scaling::Tensor);
                         let case = Case::new((tokens, 33, inputs), format, bits, || w, || q);
                         let expected = case.expected();

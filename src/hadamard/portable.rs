@@ -24,7 +24,8 @@ pub(crate) fn butterflies<T: Float>(x: &mut [T], log2: u32, scale: T) {
     }
 }
 
-/// See [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns).
+/// [`Kernels::sign_columns`](crate::arch::kernels::Kernels::sign_columns): in pairs ([`folded`]) for Paley I of order 44, 60,
+/// 108 and 140 and their transposes, otherwise in groups of four ([`sign_product`]).
 pub(crate) fn sign_columns<T: Float>(x: &mut [T], stride: usize, matrix: SignRows<'_>, scale: T) {
     let (order, folding) = (matrix.order(), folded::find(matrix));
     let mut column = [T::zero(); MAX_ORDER + 3];

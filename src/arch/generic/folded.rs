@@ -29,6 +29,9 @@ impl<V: Vector, F: Folded> Plan<V, F> {
     /// Pairs of a block.
     const BLOCK: usize = Self::PAIRS.div_ceil(Self::BLOCKS);
 
+    /// As many columns as `sums` writes out.
+    const FITS: () = assert!(Self::PAIRS + Self::BLOCK <= 81);
+
     /// What pair `pair` of a block takes of column `column`, counted from the block's first pair.
     const fn term(column: usize, pair: usize) -> Option<Term> {
         if pair < Self::BLOCK && column > pair && column < pair + Self::PAIRS {
@@ -126,6 +129,7 @@ unsafe fn sums<V: Vector, F: Folded>(
     zero: V,
     minus: V,
 ) -> ([V; MAX_BLOCK], [V; MAX_BLOCK]) {
+    let () = Plan::<V, F>::FITS;
     let (mut a, mut b) = ([infinity; MAX_BLOCK], [zero; MAX_BLOCK]);
     let columns = core::hint::black_box(Plan::<V, F>::PAIRS + Plan::<V, F>::BLOCK - 1);
     // SAFETY: the caller's.

@@ -98,7 +98,8 @@ macro_rules! instantiate {
 }
 pub(crate) use instantiate;
 
-/// `sign_columns`: one copy of the straight-line kernels for each matrix known to them, the table kernel for the others.
+/// `sign_columns`: one copy of the straight-line and of the folded kernels for each matrix known to them, the table kernel
+/// for the others.
 macro_rules! instantiate_signs {
     ($vector:ty, $features:literal) => {
         fn sign_columns(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {

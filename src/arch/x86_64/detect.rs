@@ -2,8 +2,8 @@
 
 use raw_cpuid::CpuId;
 
-/// AVX2, FMA and F16C, which came together, with the OS saving the 256-bit registers.
-pub(crate) fn avx2_fma() -> bool {
+/// AVX2, FMA and F16C, with the OS saving the 256-bit registers.
+pub(crate) fn avx2() -> bool {
     let cpuid = CpuId::new();
     let (Some(basic), Some(extended)) = (cpuid.get_feature_info(), cpuid.get_extended_feature_info()) else {
         return false;
@@ -16,9 +16,9 @@ pub(crate) fn avx2_fma() -> bool {
         && extended.has_avx2()
 }
 
-/// AVX-512 F, BW, VL and DQ on top of [`avx2_fma`], with the OS saving the 512-bit and mask registers.
+/// AVX-512 F, BW, VL and DQ on top of [`avx2`], with the OS saving the 512-bit and mask registers.
 pub(crate) fn avx512() -> bool {
-    avx2_fma()
+    avx2()
         && os_saves(0b1110_0110)
         && CpuId::new().get_extended_feature_info().is_some_and(|extended| {
             extended.has_avx512f()
@@ -33,14 +33,14 @@ pub(crate) fn avx512_vnni() -> bool {
     avx512() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx512vnni())
 }
 
-/// AVX-VNNI on top of [`avx2_fma`].
+/// AVX-VNNI on top of [`avx2`].
 pub(crate) fn avx_vnni() -> bool {
-    avx2_fma() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx_vnni())
+    avx2() && CpuId::new().get_extended_feature_info().is_some_and(|extended| extended.has_avx_vnni())
 }
 
 /// AMX tiles with int8 products, which the OS saves and lets this process use.
 pub(crate) fn amx_int8() -> bool {
-    avx2_fma()
+    avx2()
         && os_saves(1 << 17 | 1 << 18)
         && CpuId::new()
             .get_extended_feature_info()

@@ -1,4 +1,5 @@
-//! x86-64 backends, one file an instruction set, and the CPU's features.
+//! x86-64 backends, a module an instruction set, and the CPU's features. The products that several of them share are in
+//! `dot` (CPUs with a dot instruction) and `bytes` (without).
 
 pub(crate) mod amx;
 pub(crate) mod avx2;

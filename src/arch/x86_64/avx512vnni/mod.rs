@@ -37,7 +37,7 @@ fn double(x: __m512i) -> __m512i {
     double
 }
 
-// SAFETY: each method is what the trait says, with AVX-512 F, BW, VL and VNNI.
+// SAFETY: each method is what the trait says, with AVX-512 F, BW, VL and, for `dot` alone, VNNI.
 unsafe impl Dot for __m512i {
     const ROWS: usize = 16;
 

@@ -402,15 +402,17 @@ unsafe fn end<V: Bytes>(
 ) {
     let start = i32::from((-START * flushes as i32) as u16);
     let start = start | start << 16;
-    let mut spare = [0; PANEL_ROWS];
+    assert!(sums.len() == panels.count() * tokens);
+    let (sums, mut spare) = (sums.as_mut_ptr().cast::<i32>(), [0; PANEL_ROWS]);
+    let spare = spare.as_mut_ptr();
     for (quad, narrow) in narrow.chunks_exact(tokens).enumerate() {
         for (t, (&[pairs, upper], &total)) in narrow.iter().zip(totals).enumerate() {
-            let mut to = [spare.as_mut_ptr(); QUAD];
+            let mut to = [spare; QUAD];
             for (i, to) in to.iter_mut().enumerate() {
                 let vector = quad * QUAD + i;
                 if vector < vectors::<V>(panels) {
                     let (panel, row) = place::<V>(vector);
-                    *to = sums[panel * tokens + t][row..].as_mut_ptr();
+                    *to = sums.wrapping_add((panel * tokens + t) * PANEL_ROWS + row);
                 }
             }
             // SAFETY: the caller's; a vector's rows are there.

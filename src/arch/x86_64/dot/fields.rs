@@ -53,7 +53,7 @@ unsafe fn several_rows<D: Dot, S: Sums, const R: usize, const T: usize>(
     q: &[i8],
     sums: &mut S,
 ) {
-    let rows = Rows::new::<D>(panels, panels.t2(0), first);
+    let rows = Rows::new::<D>(panels, panels.t2_start(), first);
     // SAFETY: the pointers stay within the panels and within `q`, as the caller's lengths agree; the caller has
     // the features.
     unsafe {
@@ -92,8 +92,8 @@ unsafe fn one_token_rows<D: Dot, S: Sums, const R: usize>(
     q: &[i8],
     sums: &mut S,
 ) {
-    let rows = Rows::new::<D>(panels, panels.t2(0), first);
-    let ahead = Ahead::new::<D, R>(panels, panels.t2(0));
+    let rows = Rows::new::<D>(panels, panels.t2_start(), first);
+    let ahead = Ahead::new::<D, R>(panels, panels.t2_start());
     // SAFETY: as above.
     unsafe {
         let masks = [D::splat(0x0303_0303), D::splat(0x0c0c_0c0c)];

@@ -97,13 +97,11 @@ struct Rows {
 }
 
 impl Rows {
-    /// From vector `first` on, which is `panels`' first if its panel begins with it; `run` is what is read of the first
-    /// panel.
+    /// From vector `first` on; `start` is the run's first byte of a panel.
     #[inline(always)]
-    fn new<D: Dot>(panels: Panels<'_>, run: &[u8], first: usize) -> Rows {
-        let stride = panels.whole(0).len();
-        let rows = Rows { first: run.as_ptr(), stride };
-        Rows { first: rows.vector::<D>(first), stride }
+    fn new<D: Dot>(panels: Panels<'_>, start: usize, first: usize) -> Rows {
+        let rows = Rows { first: panels.codes().as_ptr().wrapping_add(start), stride: panels.whole(0).len() };
+        Rows { first: rows.vector::<D>(first), ..rows }
     }
 
     /// The first codes of the vector of that number from the first one on.
@@ -233,7 +231,7 @@ unsafe impl Sums for Scaled<'_> {
         unsafe {
             let scales = self.groups.scales_at(panel, leg).add(row * scale_type.bytes());
             // A panel's scales are a few cache lines, too few for the CPU to see a stream in them.
-            _mm_prefetch::<_MM_HINT_T1>(scales.wrapping_add(self.groups.next_call()).cast());
+            _mm_prefetch::<_MM_HINT_T1>(scales.wrapping_add(self.groups.ahead()).cast());
             let scales = D::load_scales(scales, scale_type);
             let to = self.scaled.as_mut_ptr().add(panel * T).cast::<f32>().add(row);
             for (t, sums) in sums.into_iter().enumerate() {
@@ -311,13 +309,12 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// Of `R` vectors of rows; `run` is the run's part of the first panel.
+    /// Of `R` vectors of rows; `start` is the run's first byte of a panel.
     #[inline(always)]
-    fn new<D: Dot, const R: usize>(panels: Panels<'_>, run: &[u8]) -> Ahead {
-        let panel = panels.whole(0);
-        let start = run.as_ptr().addr() - panel.as_ptr().addr();
+    fn new<D: Dot, const R: usize>(panels: Panels<'_>, start: usize) -> Ahead {
+        let panel = panels.whole(0).len();
         let neighbours = (R * D::ROWS / PANEL_ROWS).max(1);
-        Ahead { left: panel.len() - start, skip: (neighbours - 1) * panel.len() }
+        Ahead { left: panel - start, skip: (neighbours - 1) * panel }
     }
 
     /// Fetches for the byte `at` of the run, of each vector.

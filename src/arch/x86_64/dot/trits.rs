@@ -86,7 +86,7 @@ unsafe fn several_rows<D: Dot, S: Sums, const R: usize, const T: usize>(
     q: &[i8],
     sums: &mut S,
 ) {
-    let rows = Rows::new::<D>(panels, panels.whole(0), first);
+    let rows = Rows::new::<D>(panels, 0, first);
     // SAFETY: the pointers stay within the panels and within `q`, as the caller's lengths agree; the caller has
     // the features.
     unsafe {
@@ -135,8 +135,8 @@ unsafe fn one_token_rows<D: Dot, S: Sums, const R: usize>(
     q: &[i8],
     sums: &mut S,
 ) {
-    let rows = Rows::new::<D>(panels, panels.whole(0), first);
-    let ahead = Ahead::new::<D, R>(panels, panels.whole(0));
+    let rows = Rows::new::<D>(panels, 0, first);
+    let ahead = Ahead::new::<D, R>(panels, 0);
     // SAFETY: as above.
     unsafe {
         let mut q = q.as_ptr();
@@ -183,8 +183,8 @@ unsafe fn int4_rows<D: Dot, S: Sums, const R: usize>(
     q: &[i8],
     sums: &mut S,
 ) {
-    let rows = Rows::new::<D>(panels, panels.whole(0), first);
-    let ahead = Ahead::new::<D, R>(panels, panels.whole(0));
+    let rows = Rows::new::<D>(panels, 0, first);
+    let ahead = Ahead::new::<D, R>(panels, 0);
     let mut room = [[0; PAIRED]; PAIRED_QUARTERS];
     let (q, _) = q.as_chunks::<T5_QUARTER_COLUMNS>();
     // SAFETY: as above.
@@ -260,7 +260,7 @@ unsafe fn several_int4_rows<D: Dot, S: Sums, const R: usize, const T: usize>(
     paired: &[[i8; PAIRED_TOKENS]],
     sums: &mut S,
 ) {
-    let rows = Rows::new::<D>(panels, panels.whole(0), first);
+    let rows = Rows::new::<D>(panels, 0, first);
     let mut quarter = panels.quarters().start + piece * PAIRED_QUARTERS;
     let leg_quarters = (sums.leg() / T5_QUARTER_COLUMNS).min(PAIRED_QUARTERS);
     // SAFETY: as in `several_rows`.
