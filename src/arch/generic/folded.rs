@@ -9,7 +9,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::Vector;
+use super::{Vector, unroll};
 use crate::hadamard::SignRows;
 use crate::hadamard::folded::{MAX_PAIRS, Term};
 use crate::hadamard::known::Folded;
@@ -60,16 +60,6 @@ pub(crate) unsafe fn columns<V: Vector, F: Folded>(
             register::<V, F>(x.add(column), stride, transposed, minus, V::splat(scale));
         }
     }
-}
-
-/// Repeats a statement for each of the numbers, as a constant.
-macro_rules! unroll {
-    ($constant:ident in $($value:literal)+ => $body:block) => {
-        $({
-            const $constant: usize = $value;
-            $body
-        })+
-    };
 }
 
 /// One register of columns.

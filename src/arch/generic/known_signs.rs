@@ -12,7 +12,7 @@
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
-use super::Vector;
+use super::{Vector, unroll};
 use crate::hadamard::known::{Known, MAX_KNOWN, nibble};
 
 /// Most rows of a block, on any backend.
@@ -29,16 +29,6 @@ pub(crate) unsafe fn columns<V: Vector, K: Known>(x: *mut f32, stride: usize, co
             register::<V, K>(x.add(column), stride, minus, scale);
         }
     }
-}
-
-/// Repeats a statement for each of the numbers, as a constant.
-macro_rules! unroll {
-    ($constant:ident in $($value:literal)+ => $body:block) => {
-        $({
-            const $constant: usize = $value;
-            $body
-        })+
-    };
 }
 
 /// One addition: which of a block's rows takes which of a group's eight sums.

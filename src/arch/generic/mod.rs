@@ -74,6 +74,17 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn nibbles_load(src: *const u8) -> Self::Bytes;
 }
 
+/// Repeats a statement for each of the numbers, as a constant.
+macro_rules! unroll {
+    ($constant:ident in $($value:literal)+ => $body:block) => {
+        $({
+            const $constant: usize = $value;
+            $body
+        })+
+    };
+}
+pub(crate) use unroll;
+
 /// Methods of a [`Vector`] made of intrinsics.
 macro_rules! intrinsics {
     ($( fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? $body:block )+) => {$(

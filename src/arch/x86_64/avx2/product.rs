@@ -7,7 +7,7 @@ use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::bytes::tables::Unpack;
 use crate::arch::x86_64::bytes::{Bytes, fields, product, tables, trits};
-use crate::arch::x86_64::dot::{self, Scaled, Sums, Whole};
+use crate::arch::x86_64::dot::{self, Scaled, Sums, Whole, kernels};
 use crate::layout::PANEL_ROWS;
 
 product! {

@@ -6,7 +6,7 @@ use crate::arch::generic::intrinsics;
 use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::dot::trits::PAIRED;
-use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
+use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, kernels, trits};
 use crate::arch::x86_64::{avx512, detect};
 use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
@@ -97,29 +97,6 @@ unsafe impl Dot for __m512i {
     }
 }
 
-/// The two kernels of a function that takes any [`Sums`].
-macro_rules! kernels {
-    ($whole:ident, $groups:ident = $any:ident) => {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
-            $any(panels, q, tokens, &mut Whole(sums));
-        }
-
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn $groups(
-            panels: Panels<'_>,
-            q: &[i8],
-            tokens: usize,
-            groups: Groups<'_>,
-            _: &mut Room,
-            _: &mut [[i32; PANEL_ROWS]],
-            scaled: &mut [[f32; PANEL_ROWS]],
-        ) {
-            $any(panels, q, tokens, &mut Scaled::new(panels, tokens, groups, scaled));
-        }
-    };
-}
-
 /// Instantiates a layout's function for every number of tokens. A tile of 12 tokens × 2 panels or 6 × 4 has 24
 /// accumulators of the 32 registers.
 macro_rules! any {
@@ -168,6 +145,6 @@ fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut 
     }
 }
 
-kernels!(t2, t2_groups = any_t2);
-kernels!(t5, t5_groups = any_t5);
-kernels!(t5_int4, t5_int4_groups = any_t5_int4);
+kernels!("avx512f,avx512bw,avx512vl,avx512vnni": t2, t2_groups = any_t2);
+kernels!("avx512f,avx512bw,avx512vl,avx512vnni": t5, t5_groups = any_t5);
+kernels!("avx512f,avx512bw,avx512vl,avx512vnni": t5_int4, t5_int4_groups = any_t5_int4);

@@ -10,7 +10,7 @@ use crate::arch::generic::intrinsics;
 use crate::arch::kernels::{CALL_PANELS, Calls, Groups, Kernels, Panels, Product, Room};
 use crate::arch::scalar;
 use crate::arch::x86_64::dot::trits::PAIRED;
-use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, trits};
+use crate::arch::x86_64::dot::{Dot, Scaled, Sums, Whole, fields, kernels, trits};
 use crate::arch::x86_64::{avx2, detect};
 use crate::layout::{PANEL_ROWS, T5_QUARTER_COLUMNS};
 use crate::weights::ScaleType;
@@ -99,29 +99,6 @@ unsafe impl Dot for __m256i {
     }
 }
 
-/// The two kernels of a function that takes any [`Sums`].
-macro_rules! kernels {
-    ($whole:ident, $groups:ident = $any:ident) => {
-        #[target_feature(enable = "avx2,f16c,avxvnni")]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
-            $any(panels, q, tokens, &mut Whole(sums));
-        }
-
-        #[target_feature(enable = "avx2,f16c,avxvnni")]
-        fn $groups(
-            panels: Panels<'_>,
-            q: &[i8],
-            tokens: usize,
-            groups: Groups<'_>,
-            _: &mut Room,
-            _: &mut [[i32; PANEL_ROWS]],
-            scaled: &mut [[f32; PANEL_ROWS]],
-        ) {
-            $any(panels, q, tokens, &mut Scaled::new(panels, tokens, groups, scaled));
-        }
-    };
-}
-
 /// Instantiates a layout's function for every number of tokens.
 macro_rules! any {
     ($any:ident = $layout:ident) => {
@@ -153,6 +130,6 @@ fn any_t5_int4<S: Sums>(panels: Panels<'_>, q: &[i8], tokens: usize, sums: &mut 
     }
 }
 
-kernels!(t2, t2_groups = any_t2);
-kernels!(t5, t5_groups = any_t5);
-kernels!(t5_int4, t5_int4_groups = any_t5_int4);
+kernels!("avx2,f16c,avxvnni": t2, t2_groups = any_t2);
+kernels!("avx2,f16c,avxvnni": t5, t5_groups = any_t5);
+kernels!("avx2,f16c,avxvnni": t5_int4, t5_int4_groups = any_t5_int4);

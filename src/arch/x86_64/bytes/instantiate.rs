@@ -87,23 +87,7 @@ macro_rules! product {
         @kernels $whole:ident, $groups:ident, $any:ident, $features:literal:
         $panels:ident, $q:ident, $tokens:ident, $sums:ident, $kernel:expr
     ) => {
-        #[target_feature(enable = $features)]
-        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
-            $any(panels, q, tokens, &mut Whole(sums));
-        }
-
-        #[target_feature(enable = $features)]
-        fn $groups(
-            panels: Panels<'_>,
-            q: &[i8],
-            tokens: usize,
-            groups: Groups<'_>,
-            _: &mut Room,
-            _: &mut [[i32; PANEL_ROWS]],
-            scaled: &mut [[f32; PANEL_ROWS]],
-        ) {
-            $any(panels, q, tokens, &mut Scaled::new(panels, tokens, groups, scaled));
-        }
+        kernels!($features: $whole, $groups = $any);
 
         #[inline]
         #[target_feature(enable = $features)]

@@ -143,6 +143,30 @@ macro_rules! by_rows {
 }
 pub(super) use by_rows;
 
+/// The two kernels, with some features, of a function that takes any [`Sums`].
+macro_rules! kernels {
+    ($features:literal: $whole:ident, $groups:ident = $any:ident) => {
+        #[target_feature(enable = $features)]
+        fn $whole(panels: Panels<'_>, q: &[i8], tokens: usize, _: &mut Room, sums: &mut [[i32; PANEL_ROWS]]) {
+            $any(panels, q, tokens, &mut Whole(sums));
+        }
+
+        #[target_feature(enable = $features)]
+        fn $groups(
+            panels: Panels<'_>,
+            q: &[i8],
+            tokens: usize,
+            groups: Groups<'_>,
+            _: &mut Room,
+            _: &mut [[i32; PANEL_ROWS]],
+            scaled: &mut [[f32; PANEL_ROWS]],
+        ) {
+            $any(panels, q, tokens, &mut Scaled::new(panels, tokens, groups, scaled));
+        }
+    };
+}
+pub(super) use kernels;
+
 /// What becomes of sums: a **leg** of columns is summed in integers, from a start to an end.
 ///
 /// # Safety
