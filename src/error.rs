@@ -1,4 +1,4 @@
-//! One error type for everything, without allocation, and the status numbers it shares with the C ABI.
+//! One error type for everything, without allocation.
 //!
 //! An error says which argument was refused, what was expected and what came. Outputs are untouched whenever
 //! a function returns one.
@@ -12,11 +12,6 @@ pub type Result<T> = core::result::Result<T, Error>;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Error {
-    /// A pointer that must not be null was null (C callers only).
-    Null {
-        /// The argument.
-        argument: &'static str,
-    },
     /// A slice has the wrong length.
     Length {
         /// The argument.
@@ -36,22 +31,17 @@ pub enum Error {
         /// The argument.
         argument: &'static str,
     },
-    /// Two buffers share memory where they must not (C callers only; Rust's borrows rule it out).
-    Overlap {
-        /// One buffer.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-    },
-    /// A row holds a NaN or an infinity, or would overflow to one in the transform.
+    /// A row holds a NaN or an infinity, or would overflow to one in the norm or the transform.
     NonFinite {
         /// The argument.
         argument: &'static str,
         /// Index of the first such row.
         row: usize,
     },
-    /// ε is negative, infinite or NaN.
+    /// An ε is negative, infinite or NaN.
     Epsilon {
+        /// The argument: there is one for the norm and one for the quantiser.
+        argument: &'static str,
         /// The value that came.
         value: f32,
     },
@@ -66,6 +56,8 @@ pub enum Error {
     BlobMagic,
     /// The blob was written with a layout version this build does not know.
     BlobVersion {
+        /// The version this build knows.
+        expected: u32,
         /// The version found.
         actual: u32,
     },
@@ -76,26 +68,57 @@ pub enum Error {
     /// A weight is not one of −1, 0, 1, or a packed code is not one of 0, 1, 2.
     Code {
         /// Row of the weight matrix.
-        row: usize,
+        output: usize,
         /// Column of the weight matrix.
-        column: usize,
+        input: usize,
     },
     /// A weight scale is NaN or infinite, or not an f16 where scales are stored as such.
     Scale {
         /// Index into the scales.
         index: usize,
     },
-    /// The family has no matrix of that order, or the factors are not a supported product.
-    Transform {
-        /// The family or the part of the description that was refused.
-        what: &'static str,
+    /// A transform's name is not spelt as one.
+    TransformName {
+        /// Byte of the name at which the part that was refused begins.
+        at: usize,
+    },
+    /// A family has no matrix of that order.
+    FamilyOrder {
+        /// The family's name.
+        family: &'static str,
         /// The order that was asked for.
         order: usize,
+    },
+    /// The innermost factor of a transform is not a power of two.
+    PowerOfTwo {
+        /// What came.
+        value: usize,
+    },
+    /// A transform has more outer factors than are supported.
+    FactorCount {
+        /// Most that are.
+        limit: usize,
+        /// How many came.
+        actual: usize,
+    },
+    /// A caller's own matrix has an unsupported order.
+    MatrixOrder {
+        /// The largest supported order; the smallest is 1.
+        limit: usize,
+        /// The order that came.
+        actual: usize,
     },
     /// The matrix a caller brought is not ±1, or its rows are not orthogonal.
     NotHadamard {
         /// First offending row.
         row: usize,
+    },
+    /// A sign is neither 1 nor −1.
+    Sign {
+        /// Index of the first such sign.
+        index: usize,
+        /// Its value.
+        value: i8,
     },
     /// The row is not a whole number of transform blocks long; nothing is padded.
     TransformLength {
@@ -104,12 +127,20 @@ pub enum Error {
         /// Length that came.
         actual: usize,
     },
-    /// No backend has that number or name.
-    UnknownBackend,
+    /// No backend has that number.
+    BackendNumber {
+        /// The number that came.
+        number: u32,
+    },
     /// The backend exists but this CPU, or this build's architecture, cannot run it.
     BackendUnavailable {
         /// Its name.
         backend: &'static str,
+    },
+    /// A name that is parsed is none of its set.
+    Name {
+        /// What it was to name.
+        argument: &'static str,
     },
     /// A range is reversed or ends beyond the dimension it cuts.
     Range {
@@ -138,225 +169,101 @@ pub enum Error {
         /// Bytes that came.
         actual: usize,
     },
-    /// An argument holds a value outside its documented set.
+    /// A dimension is not a multiple of what a format's blocks, or a packed layout's panels, hold.
+    Multiple {
+        /// The argument.
+        argument: &'static str,
+        /// What it must be a multiple of.
+        multiple: usize,
+        /// The value that came.
+        actual: usize,
+    },
+    /// Weights that are to share a scale have different ones.
+    ScaleDiffers {
+        /// Row of the weight matrix whose scale differs from one before it.
+        output: usize,
+        /// First column of the weights with that scale.
+        input: usize,
+    },
+    /// A value that the format stores elsewhere was not given.
+    Missing {
+        /// What is missing.
+        argument: &'static str,
+    },
+    /// A value was given that is not used here, because the format stores its own.
+    Unused {
+        /// What it is.
+        argument: &'static str,
+    },
+    /// An argument holds a number outside its documented set.
     Value {
         /// The argument.
         argument: &'static str,
         /// The value.
         value: usize,
     },
-    /// A pointer is not aligned for its element (C callers only).
-    Misaligned {
-        /// The argument.
-        argument: &'static str,
-        /// The alignment it needs, in bytes.
-        alignment: usize,
-    },
-}
-
-/// Status numbers of the C ABI. Append-only: a number never changes its meaning.
-#[repr(i32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// Success.
-    Ok = 0,
-    /// A required pointer was null.
-    NullPointer = 1,
-    /// A buffer has the wrong length.
-    Length = 2,
-    /// A product of sizes overflows.
-    SizeOverflow = 3,
-    /// A dimension is zero that must not be.
-    ZeroSize = 4,
-    /// Two buffers overlap that must not.
-    Overlap = 5,
-    /// A row holds a NaN or an infinity.
-    NonFinite = 6,
-    /// Epsilon is negative, infinite or NaN.
-    Epsilon = 7,
-    /// A weight blob has the wrong length.
-    BlobLength = 8,
-    /// The bytes are not a weight blob.
-    BlobMagic = 9,
-    /// The weight blob's version is unknown.
-    BlobVersion = 10,
-    /// The weight blob's header is damaged.
-    BlobHeader = 11,
-    /// The weight blob's payload is damaged.
-    BlobPayload = 12,
-    /// A weight is not ternary.
-    Code = 13,
-    /// A weight scale is not finite, or not what its format holds.
-    Scale = 14,
-    /// The named transform does not exist.
-    Transform = 15,
-    /// The caller's matrix is not a Hadamard matrix.
-    NotHadamard = 16,
-    /// The row length does not fit the transform.
-    TransformLength = 17,
-    /// No such backend.
-    UnknownBackend = 18,
-    /// This machine cannot run the backend.
-    BackendUnavailable = 19,
-    /// A range is out of bounds.
-    Range = 20,
-    /// A stride is too short.
-    Stride = 21,
-    /// The workspace is too small.
-    Workspace = 22,
-    /// An argument is outside its documented set.
-    Value = 23,
-    /// A defect of the library itself; nothing else produces it.
-    Internal = 24,
-    /// A pointer is not aligned for its element.
-    Misaligned = 25,
-}
-
-impl Status {
-    /// What the status means, in one line of ASCII.
-    #[must_use]
-    pub const fn text(self) -> &'static core::ffi::CStr {
-        match self {
-            Status::Ok => c"ok",
-            Status::NullPointer => c"a required pointer is null",
-            Status::Length => c"a buffer has the wrong length",
-            Status::SizeOverflow => c"a product of sizes overflows",
-            Status::ZeroSize => c"a dimension is zero",
-            Status::Overlap => c"two buffers overlap",
-            Status::NonFinite => c"a row holds a NaN or an infinity",
-            Status::Epsilon => c"epsilon is negative, infinite or NaN",
-            Status::BlobLength => c"the weight blob has the wrong length",
-            Status::BlobMagic => c"the bytes are not a weight blob",
-            Status::BlobVersion => c"the weight blob's version is unknown",
-            Status::BlobHeader => c"the weight blob's header is damaged",
-            Status::BlobPayload => c"the weight blob's payload is damaged",
-            Status::Code => c"a weight is not ternary",
-            Status::Scale => c"a weight scale is not finite, or not what its format holds",
-            Status::Transform => c"no such transform",
-            Status::NotHadamard => c"the matrix is not a Hadamard matrix",
-            Status::TransformLength => c"the row length does not fit the transform",
-            Status::UnknownBackend => c"no such backend",
-            Status::BackendUnavailable => c"this machine cannot run the backend",
-            Status::Range => c"a range is out of bounds",
-            Status::Stride => c"a stride is too short",
-            Status::Workspace => c"the workspace is too small",
-            Status::Value => c"an argument is outside its documented set",
-            Status::Internal => c"internal defect",
-            Status::Misaligned => c"a pointer is misaligned",
-        }
-    }
-
-    /// The status with that number, if there is one.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Status> {
-        use Status::{
-            BackendUnavailable, BlobHeader, BlobLength, BlobMagic, BlobPayload, BlobVersion, Code, Epsilon,
-            Internal, Length, Misaligned, NonFinite, NotHadamard, NullPointer, Ok, Overlap, Range, Scale,
-            SizeOverflow, Stride, Transform, TransformLength, UnknownBackend, Value, Workspace, ZeroSize,
-        };
-        const ALL: [Status; 26] = [
-            Ok,
-            NullPointer,
-            Length,
-            SizeOverflow,
-            ZeroSize,
-            Overlap,
-            NonFinite,
-            Epsilon,
-            BlobLength,
-            BlobMagic,
-            BlobVersion,
-            BlobHeader,
-            BlobPayload,
-            Code,
-            Scale,
-            Transform,
-            NotHadamard,
-            TransformLength,
-            UnknownBackend,
-            BackendUnavailable,
-            Range,
-            Stride,
-            Workspace,
-            Value,
-            Internal,
-            Misaligned,
-        ];
-        ALL.get(usize::try_from(number).ok()?).copied()
-    }
-}
-
-impl Error {
-    /// The status number that C callers see.
-    #[must_use]
-    pub const fn status(&self) -> Status {
-        match self {
-            Error::Null { .. } => Status::NullPointer,
-            Error::Length { .. } => Status::Length,
-            Error::SizeOverflow { .. } => Status::SizeOverflow,
-            Error::Zero { .. } => Status::ZeroSize,
-            Error::Overlap { .. } => Status::Overlap,
-            Error::NonFinite { .. } => Status::NonFinite,
-            Error::Epsilon { .. } => Status::Epsilon,
-            Error::BlobLength { .. } => Status::BlobLength,
-            Error::BlobMagic => Status::BlobMagic,
-            Error::BlobVersion { .. } => Status::BlobVersion,
-            Error::BlobHeader => Status::BlobHeader,
-            Error::BlobPayload => Status::BlobPayload,
-            Error::Code { .. } => Status::Code,
-            Error::Scale { .. } => Status::Scale,
-            Error::Transform { .. } => Status::Transform,
-            Error::NotHadamard { .. } => Status::NotHadamard,
-            Error::TransformLength { .. } => Status::TransformLength,
-            Error::UnknownBackend => Status::UnknownBackend,
-            Error::BackendUnavailable { .. } => Status::BackendUnavailable,
-            Error::Range { .. } => Status::Range,
-            Error::Stride { .. } => Status::Stride,
-            Error::Workspace { .. } => Status::Workspace,
-            Error::Value { .. } => Status::Value,
-            Error::Misaligned { .. } => Status::Misaligned,
-        }
-    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Error::Null { argument } => write!(f, "{argument} is null"),
             Error::Length { argument, expected, actual } => {
                 write!(f, "{argument}: expected {expected} elements, got {actual}")
             }
-            Error::SizeOverflow { argument } => write!(f, "{argument} overflows"),
-            Error::Zero { argument } => write!(f, "{argument} is zero"),
-            Error::Overlap { first, second } => write!(f, "{first} and {second} overlap"),
+            Error::SizeOverflow { argument } => write!(f, "{argument}: too large"),
+            Error::Zero { argument } => write!(f, "{argument}: expected at least 1, got 0"),
             Error::NonFinite { argument, row } => {
                 write!(f, "{argument}: row {row} holds a NaN, an infinity or a value that overflows")
             }
-            Error::Epsilon { value } => write!(f, "epsilon: expected a finite value >= 0, got {value}"),
+            Error::Epsilon { argument, value } => {
+                write!(f, "{argument}: expected a finite value >= 0, got {value}")
+            }
             Error::BlobLength { expected, actual } => {
                 write!(f, "weight blob: expected {expected} bytes, got {actual}")
             }
-            Error::BlobVersion { actual } => write!(
-                f,
-                "weight blob: expected layout version {}, got {actual}",
-                crate::layout::LAYOUT_VERSION
-            ),
-            Error::Code { row, column } => {
-                write!(f, "weight at row {row}, column {column} is not -1, 0 or 1")
+            Error::BlobMagic => f.write_str("weight blob: these bytes are none"),
+            Error::BlobVersion { expected, actual } => {
+                write!(f, "weight blob: expected layout version {expected}, got {actual}")
+            }
+            Error::BlobHeader => f.write_str("weight blob: its header is damaged"),
+            Error::BlobPayload => f.write_str("weight blob: its scales or codes are damaged"),
+            Error::Code { output, input } => {
+                write!(f, "weight of output {output}, input {input}: expected -1, 0 or 1")
             }
             Error::Scale { index } => {
                 write!(f, "weight scale {index}: expected a finite value, exactly an f16 if stored as one")
             }
-            Error::Transform { what, order } => write!(f, "transform: {what} has no order {order}"),
+            Error::TransformName { at } => write!(
+                f,
+                "transform's name: expected family:order, joined by *, and a power of two last, such as \
+                 paley1:12*128; refused from byte {at} on"
+            ),
+            Error::FamilyOrder { family, order } => {
+                write!(f, "transform: family {family} has no matrix of order {order}")
+            }
+            Error::PowerOfTwo { value } => write!(
+                f,
+                "transform: expected a power of two as its innermost length, got {value}; other factors are \
+                 named, such as paley1:12"
+            ),
+            Error::FactorCount { limit, actual } => {
+                write!(f, "transform: expected at most {limit} outer factors, got {actual}")
+            }
+            Error::MatrixOrder { limit, actual } => {
+                write!(f, "matrix: expected an order of 1 to {limit}, got {actual}")
+            }
             Error::NotHadamard { row } => {
                 write!(f, "matrix row {row} is not ±1 or not orthogonal to the others")
             }
+            Error::Sign { index, value } => write!(f, "sign {index}: expected 1 or -1, got {value}"),
             Error::TransformLength { block, actual } => {
                 write!(f, "transform: expected a multiple of {block} elements, got {actual}")
             }
+            Error::BackendNumber { number } => write!(f, "backend: no backend has number {number}"),
             Error::BackendUnavailable { backend } => {
                 write!(f, "backend {backend} cannot run on this machine")
             }
+            Error::Name { argument } => write!(f, "{argument}: no such name"),
             Error::Range { argument, start, end, limit } => {
                 write!(f, "{argument}: expected a range within 0..{limit}, got {start}..{end}")
             }
@@ -366,13 +273,16 @@ impl fmt::Display for Error {
             Error::Workspace { expected, actual } => {
                 write!(f, "workspace: expected at least {expected} bytes, got {actual}")
             }
+            Error::Multiple { argument, multiple, actual } => {
+                write!(f, "{argument}: expected a multiple of {multiple}, got {actual}")
+            }
+            Error::ScaleDiffers { output, input } => write!(
+                f,
+                "weight scale of output {output} from input {input} on: differs from another that is to be the same"
+            ),
+            Error::Missing { argument } => write!(f, "{argument}: not given"),
+            Error::Unused { argument } => write!(f, "{argument}: given, but the format stores its own"),
             Error::Value { argument, value } => write!(f, "{argument}: {value} is not a known value"),
-            Error::Misaligned { argument, alignment } => {
-                write!(f, "{argument} is not aligned to {alignment} bytes")
-            }
-            Error::BlobMagic | Error::BlobHeader | Error::BlobPayload | Error::UnknownBackend => {
-                f.write_str(self.status().text().to_str().unwrap_or_default())
-            }
         }
     }
 }
@@ -395,8 +305,8 @@ pub(crate) fn check_nonzero(argument: &'static str, size: usize) -> Result<()> {
 }
 
 /// [`Error::Epsilon`] unless ε is finite and not negative.
-pub(crate) fn check_epsilon(value: f32) -> Result<()> {
-    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(Error::Epsilon { value }) }
+pub(crate) fn check_epsilon(argument: &'static str, value: f32) -> Result<()> {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(Error::Epsilon { argument, value }) }
 }
 
 /// [`Error::Range`] unless `range` lies within `0..limit`.

@@ -3,48 +3,59 @@
 //!
 //! ```text
 //!  X [M, K] f32 ─ norm ─ Hadamard ─ quantise and pack ─┐
-//!                (stage 1)  hadamard    (stage 2) quantize   │ Activations: int8 or nibbles, scale, row sum
+//!                (InputStages: stages 1 and 2)         │ Activations: int8 or nibbles, scale, row sum
 //!                                                      ├─ product ─ dequantise ─ Y [M, N] f32
-//!  W [N, K] ─ absmean ─ ternary ─ pack (offline) ──────┘  (stage 3) gemm
-//!                                   weights                 Weights: 2 bits each, a plain byte blob
+//!  W [N, K] ─ absmean ─ ternary ─ pack (offline) ──────┘  (stage 3)
+//!                                                        Weights: 2 or 1.625 bits each, a plain byte blob
 //! ```
 //!
 //! - **Exact everywhere.** The same input gives the same bits on every backend, for every way of cutting the work.
 //!   [`mod@reference`] is the paper's arithmetic, written apart from all backends.
 //! - **Every shape.** Any N, K ≥ 1, any M ≥ 0; transform lengths are named, never padded.
 //! - **The host's memory and threads.** No allocation, no threads, no global state but the cached choice of
-//!   [`Backend`] and, on CPUs with tiles, Linux's leave to use them. Workspace by query; any range of tokens or outputs by argument. 96 KiB of stack are enough.
-//! - `no_std`. Floats must round to nearest with subnormals on (the default mode of every OS).
+//!   [`Backend`] (and, if `amx` is asked for, Linux's permission to use tiles). Workspace by query, initialised or not; any
+//!   range of tokens or outputs by argument. 96 KiB of stack are enough.
+//! - `no_std`. What holds in which floating-point environment, and which values are checked: [`stages`].
 //!
-//! Start at [`HBitLinear`]; the stages are public for hosts that arrange them differently. [`hosting`] is advice to them:
-//! threads, memory nodes, pages.
+//! Start at [`BitLinear`]; the [`stages`] are public for hosts that arrange them differently, [`layout`] and [`matrices`] are
+//! what they stand on. [`guide`] is advice to engines: threads, memory nodes, pages.
+//!
+//! # Features
+//! | feature | what it adds |
+//! |---|---|
+//! | `half` | layers also take f16 and bf16 ([`Element`]) |
+//! | `rayon` | `par_product`: the product on rayon's threads; needs std |
+//!
+//! Neither is on by default.
 
 #![no_std]
-// Parts of the kernels' contract have no user where there is no vector backend yet.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The vector traits' kernels have no user where there is no vector backend yet.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
-pub mod error;
-pub mod gemm;
-pub mod hadamard;
-pub mod hosting;
+mod buffer;
+mod error;
+pub mod guide;
+pub mod interop;
+mod kernels;
+mod layer;
 pub mod layout;
-pub mod norm;
-pub mod quantize;
+pub mod matrices;
 pub mod reference;
-pub mod weights;
+pub mod stages;
 
-mod arch;
-mod input;
-mod linear;
-mod means;
-mod output;
-mod workspace;
-
-pub use arch::{Backend, BackendId};
-pub use error::{Error, Result, Status};
-pub use input::Input;
-pub use linear::{BitLinear, HBitLinear};
-pub use output::OutputMut;
+pub use buffer::Buffer;
+pub use error::{Error, Result};
+pub use kernels::{Backend, BackendId};
+pub use layer::BitLinear;
+pub use layout::{Activations, ActivationsMut, Bits, GroupLen, Layout, Scaling, WeightSpec, Weights};
+pub use matrices::{Direction, Family, SignMatrix};
+pub use stages::{
+    Element, Input, InputStages, NonFinite, OutputMut, Quantizer, RmsNorm, Rule, Transform, absmean,
+    absmean_rows, product, product_i32, product_workspace_len,
+};
+#[cfg(feature = "rayon")]
+pub use stages::{par_product, par_workspace_len};
 
 /// Compiles the Rust of the README.
 #[cfg(doctest)]

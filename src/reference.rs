@@ -1,7 +1,7 @@
 //! The oracle: the paper's arithmetic (arXiv 2504.18415, eq. 1 to 7) in f64 and i64, slow and plain.
 //!
-//! Written from the equations and apart from every backend: no kernel, no packing, no fast transform, sums in
-//! ascending order. It says what a result should be; a backend's f32 result lies within its rounding errors of it,
+//! Written from the equations and apart from every backend: no kernel, no fast transform, sums in ascending order. Of packed
+//! weights it reads one weight and one scale at a time ([`Weights::weight`]). It says what a result should be; a backend's f32 result lies within its rounding errors of it,
 //! and an integer is the same unless the value before rounding lies that close to a half.
 //!
 //! Inputs are meant to be f32 values widened to f64, so that no intermediate overflows. ε is the caller's, as in
@@ -10,9 +10,9 @@
 use num_traits::Float;
 
 use crate::error::{Error, Result, check_len, check_nonzero, checked_size};
-use crate::hadamard::{Direction, Transform};
-use crate::quantize::Rule;
-use crate::weights::Weights;
+use crate::layout::Weights;
+use crate::matrices::Direction;
+use crate::stages::{Rule, Transform};
 
 /// A quantised row: its integers `q` stand for `q · scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Quantized {
 /// [`Error::Zero`] for an empty row; [`Error::Length`] unless `weight` and `y` are as long as `x`;
 /// [`Error::Epsilon`]; [`Error::NonFinite`] (row 0). Then `y` is untouched.
 pub fn rms_norm(x: &[f64], weight: Option<&[f64]>, epsilon: f64, y: &mut [f64]) -> Result<()> {
-    check_nonzero("features", x.len())?;
+    check_nonzero("inputs", x.len())?;
     check_len("y", x.len(), y.len())?;
     weight.map_or(Ok(()), |weight| check_len("norm weight", x.len(), weight.len()))?;
     check_epsilon(epsilon)?;
@@ -53,7 +53,7 @@ pub fn rms_norm(x: &[f64], weight: Option<&[f64]>, epsilon: f64, y: &mut [f64]) 
 /// [`Error::TransformLength`] unless `x` is one row of the transform; [`Error::Length`] unless `y` is as long.
 ///
 /// ```
-/// use hbitlinear::{hadamard::{Direction, Transform}, reference};
+/// use hbitlinear::{Direction, Transform, reference};
 /// let (transform, mut y) = (Transform::sylvester(4)?, [0.0; 4]);
 /// reference::hadamard(&transform, Direction::Forward, &[8.0, 4.0, 2.0, 0.0], &mut y)?;
 /// assert_eq!(y, [7.0, 3.0, 5.0, 1.0]);
@@ -91,7 +91,7 @@ pub fn hadamard(transform: &Transform<'_>, direction: Direction, x: &[f64], y: &
 /// [`Error::NonFinite`] (row 0). Then `q` is untouched.
 ///
 /// ```
-/// use hbitlinear::{quantize::Rule, reference};
+/// use hbitlinear::{Rule, reference};
 /// let mut q = [0; 4];
 /// let row = reference::quantize(Rule::Int4AbsMax, 0.0, &[14.0, -7.0, 5.0, 0.0], &mut q)?;
 /// assert_eq!(q, [7, -4, 2, 0]); // −3.5 and 2.5 go to the even neighbour
@@ -99,7 +99,7 @@ pub fn hadamard(transform: &Transform<'_>, direction: Direction, x: &[f64], y: &
 /// # Ok::<(), hbitlinear::Error>(())
 /// ```
 pub fn quantize(rule: Rule, epsilon: f64, x: &[f64], q: &mut [i8]) -> Result<Quantized> {
-    check_nonzero("features", x.len())?;
+    check_nonzero("inputs", x.len())?;
     check_len("q", x.len(), q.len())?;
     check_epsilon(epsilon)?;
     check_finite("x", x)?;
@@ -145,91 +145,115 @@ pub fn absmean(w: &[f64], epsilon: f64, ternary: &mut [i8]) -> Result<f64> {
 /// The integer product of eq. 7: `y[t, n] = Σ_k ternary[n, k] · q[t, k]`, all row-major.
 ///
 /// # Errors
-/// [`Error::Zero`] without features; [`Error::SizeOverflow`]; [`Error::Length`] unless the slices are
-/// `[tokens, features]`, `[outputs, features]` and `[tokens, outputs]`. Then `y` is untouched.
-pub fn product(
-    q: &[i8],
-    ternary: &[i8],
-    tokens: usize,
-    outputs: usize,
-    features: usize,
-    y: &mut [i64],
-) -> Result<()> {
-    check_nonzero("features", features)?;
-    check_len("q", checked_size(tokens, features, "tokens * features")?, q.len())?;
-    check_len("ternary", checked_size(outputs, features, "outputs * features")?, ternary.len())?;
+/// [`Error::Zero`] without inputs; [`Error::SizeOverflow`]; [`Error::Length`] unless the slices are
+/// `[tokens, inputs]`, `[outputs, inputs]` and `[tokens, outputs]`. Then `y` is untouched.
+pub fn product(q: &[i8], ternary: &[i8], shape: Shape, y: &mut [i64]) -> Result<()> {
+    let Shape { tokens, outputs, inputs } = shape;
+    check_nonzero("inputs", inputs)?;
+    check_len("q", checked_size(tokens, inputs, "tokens * inputs")?, q.len())?;
+    check_len("ternary", checked_size(outputs, inputs, "outputs * inputs")?, ternary.len())?;
     check_len("y", checked_size(tokens, outputs, "tokens * outputs")?, y.len())?;
     for t in 0..tokens {
         for n in 0..outputs {
-            let (q, w) = (&q[t * features..][..features], &ternary[n * features..][..features]);
+            let (q, w) = (&q[t * inputs..][..inputs], &ternary[n * inputs..][..inputs]);
             y[t * outputs + n] = q.iter().zip(w).map(|(&q, &w)| i64::from(w) * i64::from(q)).sum();
         }
     }
     Ok(())
 }
 
-/// The layer for one token, `y = Q_w(W) · Q_a(Hadamard(Norm(x)))` (eq. 7): norm, transform, quantise, multiply,
-/// dequantise. `norm` is the gain and the norm's own ε; without norm or transform the step is left out.
-///
-/// With q and s the quantised row and its scale, `y[n] = s · Σ_g α[n, g] · Σ_{k in g} w[n, k] · q[k]`; one scale for
-/// the tensor or for a row is the case of one group.
-///
-/// # Errors
-/// [`Error::Length`] unless `x` and `q` are K, `scratch` 2K and `y` N long; else as the stages. Then `y` is
-/// untouched. `scratch` holds the rotated row in its second half afterwards, and `q` the quantised row.
+/// M, N and K of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// M.
+    pub tokens: usize,
+    /// N.
+    pub outputs: usize,
+    /// K.
+    pub inputs: usize,
+}
+
+/// The gain and ε of a layer's norm.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// One for each input, or none.
+    pub weight: Option<&'a [f64]>,
+    /// The norm's own ε.
+    pub epsilon: f64,
+}
+
+/// The layer, `y = Q_w(W) · Q_a(Hadamard(Norm(x)))` (eq. 7): norm, transform, quantise, multiply, dequantise. Without norm
+/// or transform the step is left out.
 ///
 /// ```
-/// use hbitlinear::{hadamard::Transform, quantize::Rule, reference, weights::*};
-/// let spec = WeightSpec::new(2, 4, Layout::T2, Scaling::Row)?;
+/// use hbitlinear::{Layout, Rule, Scaling, Transform, WeightSpec, Weights, reference};
+/// let spec = WeightSpec::new(2, 4, Layout::TwoBit, Scaling::Row)?;
 /// let mut blob = vec![0; spec.packed_len()];
 /// spec.pack(&[1, 1, 1, 0, -1, 0, 0, 1], &[0.5, 3.0], &mut blob)?;
 /// let (transform, weights) = (Transform::sylvester(4)?, Weights::open(&blob)?);
+/// let layer = reference::BitLinear {
+///     norm: None,
+///     transform: Some(&transform),
+///     rule: Rule::Int4AbsMax,
+///     epsilon: 0.0,
+///     weights: &weights,
+/// };
 /// let (mut y, mut scratch, mut q) = ([0.0; 2], [0.0; 8], [0; 4]);
-/// reference::h_bit_linear(
-///     None, Some(&transform), Rule::Int4AbsMax, 0.0, &weights, &[8.0, 4.0, 2.0, 0.0], &mut y, &mut scratch, &mut q,
-/// )?;
+/// layer.forward(&[8.0, 4.0, 2.0, 0.0], &mut y, &mut scratch, &mut q)?;
 /// assert_eq!(q, [7, 3, 5, 1]);
 /// assert_eq!(y, [0.5 * (7.0 + 3.0 + 5.0), 3.0 * (1.0 - 7.0)]);
 /// # Ok::<(), hbitlinear::Error>(())
 /// ```
-pub fn h_bit_linear(
-    norm: Option<(Option<&[f64]>, f64)>,
-    transform: Option<&Transform<'_>>,
-    rule: Rule,
-    epsilon: f64,
-    weights: &Weights<'_>,
-    x: &[f64],
-    y: &mut [f64],
-    scratch: &mut [f64],
-    q: &mut [i8],
-) -> Result<()> {
-    let features = weights.columns();
-    check_len("x", features, x.len())?;
-    check_len("y", weights.rows(), y.len())?;
-    check_len("scratch", 2 * features, scratch.len())?;
-    check_len("q", features, q.len())?;
+#[derive(Clone, Copy, Debug)]
+pub struct BitLinear<'a> {
+    /// What it begins with, if anything.
+    pub norm: Option<Norm<'a>>,
+    /// What comes next, if anything.
+    pub transform: Option<&'a Transform<'a>>,
+    /// How a token is quantised.
+    pub rule: Rule,
+    /// The quantiser's ε.
+    pub epsilon: f64,
+    /// Ternary weights and their scales.
+    pub weights: &'a Weights<'a>,
+}
 
-    let (normal, rotated) = scratch.split_at_mut(features);
-    match norm {
-        Some((weight, epsilon)) => rms_norm(x, weight, epsilon, normal)?,
-        None => normal.copy_from_slice(x),
-    }
-    match transform {
-        Some(transform) => hadamard(transform, Direction::Forward, normal, rotated)?,
-        None => rotated.copy_from_slice(normal),
-    }
-    let Quantized { scale, .. } = quantize(rule, epsilon, rotated, q)?;
+impl BitLinear<'_> {
+    /// One token. With q and s the quantised row and its scale, `y[n] = s · Σ_g α[n, g] · Σ_{k in g} w[n, k] · q[k]`; one
+    /// scale for the tensor or for a row is the case of one group.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless `x` and `q` are K, `scratch` 2K and `y` N long; else as the stages. Then `y` is
+    /// untouched. `scratch` holds the rotated row in its second half afterwards, and `q` the quantised row.
+    pub fn forward(&self, x: &[f64], y: &mut [f64], scratch: &mut [f64], q: &mut [i8]) -> Result<()> {
+        let inputs = self.weights.inputs();
+        check_len("x", inputs, x.len())?;
+        check_len("y", self.weights.outputs(), y.len())?;
+        check_len("scratch", 2 * inputs, scratch.len())?;
+        check_len("q", inputs, q.len())?;
 
-    let group_columns = weights.spec().group_columns();
-    for (n, y) in y.iter_mut().enumerate() {
-        let groups = q.chunks(group_columns).enumerate().map(|(g, q)| {
-            let weight = |k: usize| i64::from(weights.weight(n, g * group_columns + k));
-            let sum: i64 = q.iter().enumerate().map(|(k, &q)| weight(k) * i64::from(q)).sum();
-            f64::from(weights.scale(n, g)) * sum as f64
-        });
-        *y = scale * groups.sum::<f64>();
+        let (normal, rotated) = scratch.split_at_mut(inputs);
+        match self.norm {
+            Some(norm) => rms_norm(x, norm.weight, norm.epsilon, normal)?,
+            None => normal.copy_from_slice(x),
+        }
+        match self.transform {
+            Some(transform) => hadamard(transform, Direction::Forward, normal, rotated)?,
+            None => rotated.copy_from_slice(normal),
+        }
+        let Quantized { scale, .. } = quantize(self.rule, self.epsilon, rotated, q)?;
+
+        let group_inputs = self.weights.spec().group_inputs();
+        for (n, y) in y.iter_mut().enumerate() {
+            let groups = q.chunks(group_inputs).enumerate().map(|(g, q)| {
+                let weight = |k: usize| i64::from(self.weights.weight(n, g * group_inputs + k));
+                let sum: i64 = q.iter().enumerate().map(|(k, &q)| weight(k) * i64::from(q)).sum();
+                f64::from(self.weights.scale(n, g)) * sum as f64
+            });
+            *y = scale * groups.sum::<f64>();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// `min(max(round(x), low), high)`, the paper's RoundClip, for bounds that an i8 holds.
@@ -245,7 +269,11 @@ fn mean_magnitude(x: &[f64]) -> f64 {
 }
 
 fn check_epsilon(epsilon: f64) -> Result<()> {
-    if epsilon.is_finite() && epsilon >= 0.0 { Ok(()) } else { Err(Error::Epsilon { value: epsilon as f32 }) }
+    if epsilon.is_finite() && epsilon >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::Epsilon { argument: "epsilon", value: epsilon as f32 })
+    }
 }
 
 fn check_finite(argument: &'static str, x: &[f64]) -> Result<()> {
@@ -255,9 +283,8 @@ fn check_finite(argument: &'static str, x: &[f64]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hadamard::SignMatrix;
-    use crate::weights::Scaling;
-    use crate::weights::{Layout, WeightSpec};
+    use crate::layout::{GroupLen, Layout, Scaling, WeightSpec};
+    use crate::matrices::SignMatrix;
 
     #[test]
     fn rounds_halves_to_even_and_clips() {
@@ -309,7 +336,7 @@ mod tests {
     #[test]
     fn signs_come_before_the_forward_transform_and_after_its_transpose() {
         let signs = [1, 1, -1, 1, 1, 1, 1, -1];
-        let transform = Transform::sylvester(4).unwrap().blocks(2).unwrap().with_signs(&signs).unwrap();
+        let transform = Transform::sylvester(4).unwrap().with_blocks(2).unwrap().with_signs(&signs).unwrap();
         let (x, mut y, mut back) = ([8.0, 4.0, -2.0, 0.0, 2.0, 2.0, 2.0, -2.0], [0.0; 8], [0.0; 8]);
         hadamard(&transform, Direction::Forward, &x, &mut y).unwrap();
         assert_eq!(y, [7.0, 3.0, 5.0, 1.0, 4.0, 0.0, 0.0, 0.0]);
@@ -347,7 +374,7 @@ mod tests {
     #[test]
     fn zeros_are_no_division_by_zero() {
         let mut q = [1; 3];
-        for rule in Rule::ALL {
+        for &rule in Rule::ALL {
             let row = quantize(rule, 0.0, &[0.0, -0.0, 0.0], &mut q).unwrap();
             assert_eq!((q, row), ([0; 3], Quantized { scale: 0.0, sum: 0, factor: 0.0 }));
         }
@@ -368,27 +395,29 @@ mod tests {
     #[test]
     fn product_by_hand() {
         let (q, w, mut y) = ([1, 2, 3, -128, 127, -8], [1, -1, 0, 1, 1, 1, -1, 0, 1], [0; 6]);
-        product(&q, &w, 2, 3, 3, &mut y).unwrap();
+        product(&q, &w, Shape { tokens: 2, outputs: 3, inputs: 3 }, &mut y).unwrap();
         assert_eq!(y, [-1, 6, 2, -255, -9, 120]);
-        assert_eq!(product(&[], &w, 0, 3, 3, &mut []), Ok(()));
+        assert_eq!(product(&[], &w, Shape { tokens: 0, outputs: 3, inputs: 3 }, &mut []), Ok(()));
     }
 
     #[test]
     fn layer_by_hand_with_norm_and_group_scales() {
         const K: usize = 80; // groups of 64 and 16
-        let spec = WeightSpec::new(2, K, Layout::T2, Scaling::Group(64)).unwrap();
+        let spec = WeightSpec::new(2, K, Layout::TwoBit, Scaling::Group(GroupLen::L64)).unwrap();
         let (mut blob, mut ternary) = ([0; 4096], [1; 2 * K]);
         ternary[64..K].fill(-1);
         ternary[K] = 0;
         let blob = &mut blob[..spec.packed_len()];
-        spec.pack(&ternary, &[0.5, 0.25, 2.0, -4.0], blob).unwrap();
+        spec.pack(&ternary, &[0.5, 0.25, 2.0, -4.0], &mut *blob).unwrap();
         let weights = Weights::open(blob).unwrap();
         // The mean square is 16, so the norm divides by 4 and its gain takes one value to 7: γ = 7, q = 7, 1, 1, …
         let (x, mut gain) = ([4.0; K], [1.0; K]);
         gain[0] = 7.0;
         let (mut y, mut scratch, mut q) = ([0.0; 2], [0.0; 2 * K], [0; K]);
-        let norm = Some((Some(&gain[..]), 0.0));
-        h_bit_linear(norm, None, Rule::Int4AbsMax, 0.0, &weights, &x, &mut y, &mut scratch, &mut q).unwrap();
+        let norm = Some(Norm { weight: Some(&gain[..]), epsilon: 0.0 });
+        let (rule, epsilon) = (Rule::Int4AbsMax, 0.0);
+        let layer = BitLinear { norm, transform: None, rule, epsilon, weights: &weights };
+        layer.forward(&x, &mut y, &mut scratch, &mut q).unwrap();
         assert_eq!(y, [0.5 * 70.0 - 0.25 * 16.0, 2.0 * 63.0 - 4.0 * 16.0]);
         assert_eq!((q[0], q[1], scratch[K], scratch[K + 1]), (7, 1, 7.0, 1.0));
     }
@@ -400,10 +429,13 @@ mod tests {
         let nan = [0.0, f64::NAN, 0.0, 0.0];
         let infinite = [0.0, 0.0, 0.0, f64::NEG_INFINITY];
 
-        assert_eq!(rms_norm(&[], None, 0.0, &mut []), Err(Error::Zero { argument: "features" }));
+        assert_eq!(rms_norm(&[], None, 0.0, &mut []), Err(Error::Zero { argument: "inputs" }));
         assert_eq!(rms_norm(&[1.0; 3], None, 0.0, &mut y), Err(length("y", 3, 4)));
         assert_eq!(rms_norm(&[1.0; 4], Some(&[1.0]), 0.0, &mut y), Err(length("norm weight", 4, 1)));
-        assert_eq!(rms_norm(&[1.0; 4], None, -1.0, &mut y), Err(Error::Epsilon { value: -1.0 }));
+        assert_eq!(
+            rms_norm(&[1.0; 4], None, -1.0, &mut y),
+            Err(Error::Epsilon { argument: "epsilon", value: -1.0 })
+        );
         assert_eq!(rms_norm(&nan, None, 0.0, &mut y), Err(Error::NonFinite { argument: "x", row: 0 }));
 
         let transform = Transform::sylvester(4).unwrap();
@@ -411,14 +443,14 @@ mod tests {
         assert_eq!(forward(&[1.0; 8], &mut y), Err(Error::TransformLength { block: 4, actual: 8 }));
         assert_eq!(forward(&[1.0; 4], &mut y[..2]), Err(length("y", 4, 2)));
 
-        for rule in Rule::ALL {
-            assert_eq!(quantize(rule, 0.0, &[], &mut []), Err(Error::Zero { argument: "features" }));
+        for &rule in Rule::ALL {
+            assert_eq!(quantize(rule, 0.0, &[], &mut []), Err(Error::Zero { argument: "inputs" }));
             assert_eq!(quantize(rule, 0.0, &[1.0], &mut q), Err(length("q", 1, 4)));
             for x in [nan, infinite] {
                 let refused = Err(Error::NonFinite { argument: "x", row: 0 });
                 assert_eq!(quantize(rule, 0.0, &x, &mut q), refused);
             }
-            let infinity = Err(Error::Epsilon { value: f32::INFINITY });
+            let infinity = Err(Error::Epsilon { argument: "epsilon", value: f32::INFINITY });
             assert_eq!(quantize(rule, f64::INFINITY, &[1.0; 4], &mut q), infinity);
         }
 
@@ -426,25 +458,27 @@ mod tests {
         assert_eq!(absmean(&[1.0], 0.0, &mut q), Err(length("ternary", 1, 4)));
         assert_eq!(absmean(&nan, 0.0, &mut q), Err(Error::NonFinite { argument: "weights", row: 0 }));
 
-        let zero = Err(Error::Zero { argument: "features" });
-        assert_eq!(product(&[], &[], 1, 2, 0, &mut sums), zero);
-        assert_eq!(product(&[1], &[1; 4], 1, 2, 2, &mut sums), Err(length("q", 2, 1)));
-        assert_eq!(product(&[1; 2], &[1; 3], 1, 2, 2, &mut sums), Err(length("ternary", 4, 3)));
-        assert_eq!(product(&[1; 2], &[1; 4], 1, 2, 2, &mut sums[..1]), Err(length("y", 2, 1)));
-        let overflow = Err(Error::SizeOverflow { argument: "tokens * features" });
-        assert_eq!(product(&[], &[], usize::MAX, 1, 2, &mut sums), overflow);
+        let shape = |tokens, outputs, inputs| Shape { tokens, outputs, inputs };
+        let zero = Err(Error::Zero { argument: "inputs" });
+        assert_eq!(product(&[], &[], shape(1, 2, 0), &mut sums), zero);
+        assert_eq!(product(&[1], &[1; 4], shape(1, 2, 2), &mut sums), Err(length("q", 2, 1)));
+        assert_eq!(product(&[1; 2], &[1; 3], shape(1, 2, 2), &mut sums), Err(length("ternary", 4, 3)));
+        assert_eq!(product(&[1; 2], &[1; 4], shape(1, 2, 2), &mut sums[..1]), Err(length("y", 2, 1)));
+        let overflow = Err(Error::SizeOverflow { argument: "tokens * inputs" });
+        assert_eq!(product(&[], &[], shape(usize::MAX, 1, 2), &mut sums), overflow);
 
-        let spec = WeightSpec::new(2, 4, Layout::T2, Scaling::Tensor).unwrap();
+        let spec = WeightSpec::new(2, 4, Layout::TwoBit, Scaling::Tensor).unwrap();
         let mut blob = [0; 256];
         let blob = &mut blob[..spec.packed_len()];
-        spec.pack(&[1; 8], &[1.0], blob).unwrap();
+        spec.pack(&[1; 8], &[1.0], &mut *blob).unwrap();
         let weights = Weights::open(blob).unwrap();
         let mut scratch = [0.0; 9];
-        let mut layer = |x: &[f64], outputs: usize, scratch_len: usize, features: usize, log2: u32| {
+        let mut layer = |x: &[f64], outputs: usize, scratch_len: usize, inputs: usize, log2: u32| {
             let transform = Transform::sylvester(1 << log2).unwrap();
-            let (scratch, q) = (&mut scratch[..scratch_len], &mut q[..features]);
-            let rule = Rule::Int8AbsMax;
-            h_bit_linear(None, Some(&transform), rule, 0.0, &weights, x, &mut y[..outputs], scratch, q)
+            let (scratch, q) = (&mut scratch[..scratch_len], &mut q[..inputs]);
+            let (transform, rule, epsilon) = (Some(&transform), Rule::Int8AbsMax, 0.0);
+            let layer = BitLinear { norm: None, transform, rule, epsilon, weights: &weights };
+            layer.forward(x, &mut y[..outputs], scratch, q)
         };
         assert_eq!(layer(&[1.0; 3], 2, 8, 4, 2), Err(length("x", 4, 3)));
         assert_eq!(layer(&[1.0; 4], 3, 8, 4, 2), Err(length("y", 2, 3)));

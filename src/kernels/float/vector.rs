@@ -1,0 +1,91 @@
+//! The vector of floats that an instruction set brings, and what kernels over it are written with.
+
+/// A register of f32, and the few integer and f64 views of it that the kernels need.
+///
+/// # Safety
+/// `LANES` is a power of two and at most 16, and every method computes what its comment says, lane by lane.
+///
+/// To call a method the CPU must have the implementor's features; what pointers must cover, with any alignment, is said of
+/// each that takes one.
+pub(crate) unsafe trait Vector: Copy {
+    /// f32 lanes.
+    const LANES: usize;
+    /// `log2(LANES)`.
+    const LOG2: u32 = Self::LANES.trailing_zeros();
+    /// Most stages of butterflies between registers in one pass: 2^this registers of data.
+    const PASS: u32;
+    /// Most sums that are kept at a time, in registers but for a few, while their terms are made.
+    const ROWS: usize;
+    /// Most pairs of sums that are kept in registers beside a pair of terms.
+    const PAIRS: usize;
+    /// f64 lanes, half as many.
+    type Wide: Copy;
+    /// `4 · LANES` bytes.
+    type Bytes: Copy;
+
+    unsafe fn splat(value: f32) -> Self;
+    /// `LANES` initialised floats from `src` on.
+    unsafe fn load(src: *const f32) -> Self;
+    /// To `LANES` floats from `dst` on, which are valid for writes.
+    unsafe fn store(self, dst: *mut f32);
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn neg(self) -> Self;
+    /// `self · factor + term`, rounded once.
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
+    unsafe fn butterfly_within(self, stage: u32) -> Self;
+
+    /// Negates the lanes whose sign is negative: `LANES` bytes from `signs` on.
+    unsafe fn flip(self, signs: *const i8) -> Self;
+
+    /// The bits of |self|.
+    unsafe fn magnitude(self) -> Self;
+    /// The larger bits of each lane of two [`Vector::magnitude`]s, as integers.
+    unsafe fn max_bits(self, other: Self) -> Self;
+
+    /// The low and the high half of the lanes.
+    unsafe fn widen(self) -> [Self::Wide; 2];
+    unsafe fn wide_zero() -> Self::Wide;
+    /// To half of `LANES` f64 from `dst` on.
+    unsafe fn wide_store(wide: Self::Wide, dst: *mut f64);
+    unsafe fn wide_add(sum: Self::Wide, x: Self::Wide) -> Self::Wide;
+
+    /// Rounds half to even and saturates to i8; every lane's magnitude is below 2^31. Lanes of the first register
+    /// come first.
+    unsafe fn to_i8(block: [Self; 4]) -> Self::Bytes;
+    /// To `4 · LANES` bytes from `dst` on.
+    unsafe fn bytes_store(bytes: Self::Bytes, dst: *mut u8);
+    /// Zero, and `sum +` each run of eight bytes, signed, `+ 8·128`, in 64-bit lanes.
+    unsafe fn bytes_zero() -> Self::Bytes;
+    unsafe fn bytes_sum(sum: Self::Bytes, bytes: Self::Bytes) -> Self::Bytes;
+    /// Clamps signed bytes to −8..=7.
+    unsafe fn bytes_clamp_i4(bytes: Self::Bytes) -> Self::Bytes;
+    /// Low nibbles of neighbours to one byte, the even one low; `first` before `second`.
+    unsafe fn bytes_to_nibbles(first: Self::Bytes, second: Self::Bytes) -> Self::Bytes;
+    /// `2 · LANES` bytes of nibbles at `src` to `4 · LANES` sign-extended bytes.
+    unsafe fn nibbles_load(src: *const u8) -> Self::Bytes;
+}
+
+/// Repeats a statement for each of the numbers, as a constant.
+macro_rules! unroll {
+    ($constant:ident in $($value:literal)+ => $body:block) => {
+        $({
+            const $constant: usize = $value;
+            $body
+        })+
+    };
+}
+pub(crate) use unroll;
+
+/// Methods of a [`Vector`] made of intrinsics.
+macro_rules! intrinsics {
+    ($( fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? $body:block )+) => {$(
+        #[inline(always)]
+        unsafe fn $name($($arg: $type),*) $(-> $result)? {
+            // SAFETY: the caller's: the CPU has the features, and the pointers cover what the trait says.
+            unsafe { $body }
+        }
+    )+};
+}
+pub(crate) use intrinsics;

@@ -1,0 +1,35 @@
+//! AVX2 with FMA and F16C: 256-bit vectors, 16 registers.
+
+mod int_vector;
+mod vector;
+
+use core::arch::x86_64::__m256i;
+
+use crate::kernels::contract::Kernels;
+use crate::kernels::float::float_kernels;
+use crate::kernels::ternary::instantiate::maddubs_products;
+
+pub(crate) const KERNELS: Kernels = Kernels {
+    max_magnitude_bits,
+    sum_magnitude,
+    sum_square,
+    scale_row,
+    butterflies,
+    sign_columns,
+    quantize_i8,
+    quantize_i4,
+    widen_i4,
+    product: maddubs_products! {
+        __m256i, "avx2,f16c",
+        two_bit: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, 6 => 1;
+        five_trit: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, 6 => 1;
+        five_trit_int4: 1 => 2;
+    },
+};
+
+float_kernels! { vector::F32x8, "avx2,fma" }
+
+/// AVX2, FMA and F16C.
+pub(crate) fn detect() -> bool {
+    super::detect::avx2()
+}

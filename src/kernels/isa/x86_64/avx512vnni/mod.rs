@@ -1,0 +1,47 @@
+//! AVX-512 with VNNI on top of [`avx512`]: `vpdpbusd` on 16 rows.
+
+use core::arch::x86_64::*;
+
+use super::{avx512, detect, lanes128};
+use crate::kernels::contract::Kernels;
+use crate::kernels::float::intrinsics;
+use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
+use crate::kernels::ternary::instantiate::dot_products;
+use crate::kernels::ternary::vector::{DotVector, IntVector};
+use crate::layout::five_trit::QUARTER_COLUMNS;
+
+/// A tile of 12 tokens × 2 panels or 6 × 4 has 24 accumulators of the 32 registers.
+pub(crate) const KERNELS: Kernels = Kernels {
+    product: dot_products! {
+        __m512i, "avx512f,avx512bw,avx512vl,avx512vnni",
+        1 => 8, 2 => 4, 3 => 4, 4 => 4, 5 => 4, 6 => 4, 7 => 2, 8 => 2, 9 => 2, 10 => 2, 11 => 2, 12 => 2;
+        five_trit_int4: 1 => 8, 2 => 4, 3 => 4, 4 => 4;
+    },
+    ..avx512::KERNELS
+};
+
+pub(crate) fn detect() -> bool {
+    detect::avx512_vnni()
+}
+
+// SAFETY: each method is what the trait says, with AVX-512 F, BW, VL and, for `dot` alone, VNNI.
+unsafe impl DotVector for __m512i {
+    intrinsics! {
+        fn dot(self: Self, codes: Self, q: Self) -> Self { _mm512_dpbusd_epi32(self, codes, q) }
+        fn sub_i8(self: Self, other: Self) -> Self { _mm512_sub_epi8(self, other) }
+        fn digit_factors(q: &[i8; QUARTER_COLUMNS], factors: &mut [i8; QUARTER_FACTORS]) {
+            // In fours: sixteen of activations, nineteen of factors.
+            let (fours, to) = (q.as_ptr().cast::<i32>(), factors.as_mut_ptr().cast::<i32>());
+            let q = _mm512_loadu_si512(fours.cast());
+            let own = _mm512_setr_epi32(0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 0, 10, 11, 12, 13);
+            let own = _mm512_maskz_permutexvar_epi32(0b1111_0111_1101_1111, own, q);
+            let last = _mm512_setr_epi32(0, 0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 0, 10, 11, 12);
+            let last = _mm512_maskz_permutexvar_epi32(0b1110_1111_1011_1110, last, q);
+            _mm512_storeu_si512(to.cast(), _mm512_sub_epi8(own.triple(), last));
+            let own = _mm_cvtsi32_si128(fours.add(14).read_unaligned());
+            let last = _mm_loadl_epi64(fours.add(13).cast());
+            _mm_storel_epi64(to.add(16).cast(), lanes128::factors(own, last));
+            to.add(18).write_unaligned(fours.add(15).read_unaligned());
+        }
+    }
+}

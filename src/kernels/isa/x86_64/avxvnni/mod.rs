@@ -1,0 +1,47 @@
+//! AVX-VNNI on top of [`avx2`]: `vpdpbusd` on 8 rows, for client CPUs that have no AVX-512.
+//!
+//! Such a core starts two 256-bit dots a cycle (Golden Cove, Gracemont), each of 32 products: twice what `maddubs`
+//! and its add reach on the same ports. A dot takes 5 cycles, so ten accumulators keep both ports busy, and 5 tokens ×
+//! 2 vectors of rows with their codes, mask and activations are the 16 registers.
+
+use core::arch::x86_64::*;
+
+use super::{avx2, detect, lanes128};
+use crate::kernels::contract::Kernels;
+use crate::kernels::float::intrinsics;
+use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
+use crate::kernels::ternary::instantiate::dot_products;
+use crate::kernels::ternary::vector::DotVector;
+use crate::layout::five_trit::QUARTER_COLUMNS;
+
+pub(crate) const KERNELS: Kernels = Kernels {
+    product: dot_products! {
+        __m256i, "avx2,f16c,avxvnni",
+        1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
+        five_trit_int4: 1 => 4;
+    },
+    ..avx2::KERNELS
+};
+
+pub(crate) fn detect() -> bool {
+    detect::avx_vnni()
+}
+
+// SAFETY: each method is what the trait says, with AVX2 and, for `dot` alone, AVX-VNNI.
+unsafe impl DotVector for __m256i {
+    intrinsics! {
+        fn dot(self: Self, codes: Self, q: Self) -> Self { _mm256_dpbusd_avx_epi32(self, codes, q) }
+        fn sub_i8(self: Self, other: Self) -> Self { _mm256_sub_epi8(self, other) }
+        fn digit_factors(q: &[i8; QUARTER_COLUMNS], factors: &mut [i8; QUARTER_FACTORS]) {
+            // Of a block, five fours of activations and six of factors: four and four of them, then the last and two.
+            for block in 0..3 {
+                let (q, to) = (q.as_ptr().add(20 * block), factors.as_mut_ptr().add(24 * block));
+                let first = _mm_loadu_si128(q.cast());
+                let last = _mm_loadl_epi64(q.add(12).cast());
+                _mm_storeu_si128(to.cast(), lanes128::factors(first, _mm_slli_si128::<4>(first)));
+                _mm_storel_epi64(to.add(16).cast(), lanes128::factors(_mm_srli_si128::<4>(last), last));
+            }
+            factors[72..].copy_from_slice(&q[60..]);
+        }
+    }
+}

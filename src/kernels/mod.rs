@@ -1,0 +1,19 @@
+//! The kernels: what a backend must provide ([`contract`]), which backends there are ([`registry`]), and the code.
+//!
+//! - [`scalar`]: complete, portable, and the yardstick that every other backend equals bit for bit.
+//! - [`float`]: norm, transforms and quantisers, written once over a vector trait.
+//! - [`ternary`]: products, a folder for each packed layout, written over vector traits.
+//! - [`isa`]: instruction sets: the traits' intrinsics, and one backend each.
+
+pub(crate) mod contract;
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+pub(crate) mod float;
+pub(crate) mod isa;
+mod registry;
+pub(crate) mod scalar;
+pub(crate) mod ternary;
+
+#[cfg(test)]
+mod tests;
+
+pub use registry::{Backend, BackendId};

@@ -1,0 +1,232 @@
+//! The registry of backends: one line each, best first. Ids, names, tests, benches and fuzz targets follow
+//! from it.
+//!
+//! A backend is a module with a `KERNELS` constant and a `detect` function; to add one, write the module and add
+//! its line below. Ids are append-only, because C callers store them.
+
+use core::fmt;
+use core::str::FromStr;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use super::contract::Kernels;
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+use super::isa::x86_64;
+use super::scalar;
+use crate::error::{Error, Result};
+
+macro_rules! registry {
+    ($( $(#[doc = $doc:literal])+ $variant:ident = $id:literal, $name:literal, $choice:ident, $arch:tt, $($path:ident)::+; )+) => {
+        /// Every backend that exists, on whatever architecture. The numbers are the C ABI's.
+        #[non_exhaustive]
+        #[repr(u8)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum BackendId {
+            $( $(#[doc = $doc])+ $variant = $id, )+
+        }
+
+        impl BackendId {
+            /// All of them, best first.
+            pub const ALL: &'static [BackendId] = &[$( BackendId::$variant ),+];
+
+            /// The name used on command lines and in logs.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $( BackendId::$variant => $name, )+ }
+            }
+
+            /// Whether [`Backend::best`] may choose it: `automatic`, or else by name only, because it has not run on a real
+            /// CPU.
+            const fn is_automatic(self) -> bool {
+                match self { $( BackendId::$variant => registry!(@choice $choice), )+ }
+            }
+
+            fn detect(self) -> bool {
+                match self {
+                    $( BackendId::$variant => registry!(@detect $arch, $($path)::+), )+
+                }
+            }
+
+            fn kernels(self) -> &'static Kernels {
+                match self {
+                    $( BackendId::$variant => registry!(@kernels $arch, $($path)::+), )+
+                }
+            }
+        }
+    };
+    (@choice automatic) => { true };
+    (@choice by_name) => { false };
+    (@detect "any", $($path:ident)::+) => { $($path)::+::detect() };
+    (@detect $arch:tt, $($path:ident)::+) => {{
+        #[cfg(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon")))]
+        { $($path)::+::detect() }
+        #[cfg(not(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon"))))]
+        { false }
+    }};
+    (@kernels "any", $($path:ident)::+) => { &$($path)::+::KERNELS };
+    (@kernels $arch:tt, $($path:ident)::+) => {{
+        #[cfg(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon")))]
+        { &$($path)::+::KERNELS }
+        #[cfg(not(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon"))))]
+        { &scalar::KERNELS }
+    }};
+}
+
+registry! {
+    /// AMX int8 tiles, with AVX-512 VNNI for the rest. Chosen by name only: it has run on emulated CPUs alone.
+    Amx = 5, "amx", by_name, "x86_64", x86_64::amx;
+    /// AVX-512 with VNNI.
+    Avx512Vnni = 3, "avx512vnni", automatic, "x86_64", x86_64::avx512vnni;
+    /// 512-bit AVX-512 F, BW, VL and DQ.
+    Avx512 = 2, "avx512", automatic, "x86_64", x86_64::avx512;
+    /// AVX2 with 256-bit VNNI.
+    AvxVnni = 4, "avxvnni", automatic, "x86_64", x86_64::avxvnni;
+    /// 256-bit AVX2 with FMA and F16C.
+    Avx2 = 1, "avx2", automatic, "x86_64", x86_64::avx2;
+    /// Portable Rust, complete; the yardstick of every other backend.
+    Scalar = 0, "scalar", automatic, "any", scalar;
+}
+
+impl BackendId {
+    /// Whether the CPU has what it needs: asked once, as a virtual machine may take microseconds to answer.
+    #[inline]
+    fn cpu_has_it(self) -> bool {
+        const PRESENT: u32 = 16;
+        const _: () = assert!(BackendId::ALL.len() <= PRESENT as usize);
+        // A bit for each backend that was looked for, and above them one for each that is there. Racing threads find the
+        // same.
+        static FOUND: AtomicU32 = AtomicU32::new(0);
+        let found = FOUND.load(Ordering::Relaxed);
+        let bit = 1 << self as u32;
+        if found & bit != 0 {
+            return found & bit << PRESENT != 0;
+        }
+        let present = self.detect();
+        FOUND.fetch_or(bit | if present { bit << PRESENT } else { 0 }, Ordering::Relaxed);
+        present
+    }
+}
+
+impl FromStr for BackendId {
+    type Err = Error;
+
+    /// The backend with that name, or [`Error::Name`].
+    fn from_str(name: &str) -> Result<BackendId> {
+        Self::ALL.iter().copied().find(|id| id.name() == name).ok_or(Error::Name { argument: "backend" })
+    }
+}
+
+impl TryFrom<u32> for BackendId {
+    type Error = Error;
+
+    /// The backend with that number, or [`Error::BackendNumber`].
+    #[inline]
+    fn try_from(number: u32) -> Result<BackendId> {
+        let found = Self::ALL.iter().copied().find(|&id| id as u32 == number);
+        found.ok_or(Error::BackendNumber { number })
+    }
+}
+
+impl fmt::Display for BackendId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A backend that this CPU can run: holding one is the proof. Every backend computes the same bits, so the
+/// choice is about speed alone.
+///
+/// ```
+/// use hbitlinear::{Backend, BackendId};
+/// let best = Backend::best();
+/// let plain = Backend::new(BackendId::Scalar)?;
+/// assert!(Backend::available().any(|backend| backend == best));
+/// # Ok::<(), hbitlinear::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Backend {
+    id: BackendId,
+}
+
+/// Cached choice of [`Backend::best`]: 0 = not chosen yet, otherwise id + 1. Racing threads store the same value.
+static CHOICE: AtomicU8 = AtomicU8::new(0);
+
+impl Backend {
+    /// The best backend of this CPU, or the one that [`Backend::force`] set. Detected once and cached. One that has not run
+    /// on a real CPU yet (`amx`) is never chosen, only taken by name.
+    #[must_use]
+    #[inline]
+    pub fn best() -> Backend {
+        let cached = CHOICE.load(Ordering::Relaxed);
+        if let Some(number) = cached.checked_sub(1)
+            && let Ok(id) = BackendId::try_from(u32::from(number))
+        {
+            return Backend { id };
+        }
+        let automatic = BackendId::ALL.iter().copied().filter(|id| id.is_automatic());
+        let best = automatic.filter_map(|id| Self::new(id).ok()).next();
+        let best = best.unwrap_or(Backend { id: BackendId::Scalar });
+        // A concurrent `force` must win over this default.
+        match CHOICE.compare_exchange(0, best.id as u8 + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => best,
+            Err(_) => Self::best(),
+        }
+    }
+
+    /// That backend. Asking for `amx` on a CPU with tiles asks Linux to permit them, once: the process may then use them,
+    /// and signal stacks that are set up later must have room for tiles.
+    ///
+    /// # Errors
+    /// [`Error::BackendUnavailable`] if this CPU cannot run it.
+    #[inline]
+    pub fn new(id: BackendId) -> Result<Backend> {
+        if id.cpu_has_it() {
+            Ok(Backend { id })
+        } else {
+            Err(Error::BackendUnavailable { backend: id.name() })
+        }
+    }
+
+    /// The backends this CPU can run, best first. Scalar is always the last. Looks for all of them, `amx` too (see
+    /// [`Backend::new`]).
+    pub fn available() -> impl Iterator<Item = Backend> {
+        BackendId::ALL.iter().filter_map(|&id| Self::new(id).ok())
+    }
+
+    /// Makes [`Backend::best`] return this backend from now on, in the whole process.
+    ///
+    /// # Errors
+    /// [`Error::BackendUnavailable`] for a backend the CPU lacks; then nothing changes.
+    pub fn force(id: BackendId) -> Result<Backend> {
+        let backend = Self::new(id)?;
+        CHOICE.store(id as u8 + 1, Ordering::Relaxed);
+        Ok(backend)
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub const fn id(self) -> BackendId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.id.name()
+    }
+
+    pub(crate) fn kernels(self) -> &'static Kernels {
+        self.id.kernels()
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Backend({})", self.name())
+    }
+}

@@ -1,0 +1,25 @@
+//! Products of [`Layout::FiveTrit`](crate::Layout::FiveTrit).
+
+pub(crate) mod dot_u8s8;
+mod lookup_codes;
+pub(crate) mod maddubs;
+mod portable;
+pub(crate) mod recoded;
+mod tile_codes;
+
+use core::ops::Range;
+
+pub(crate) use portable::PORTABLE;
+
+use crate::kernels::contract::Panels;
+use crate::layout::five_trit::QUARTER_COLUMNS;
+
+/// The layout, for kernels that are generic over the unpacking.
+pub(crate) struct FiveTritCodes;
+
+/// The run's quarters.
+#[inline(always)]
+pub(crate) fn quarters(panels: Panels<'_>) -> Range<usize> {
+    let Range { start, end } = panels.range();
+    start / QUARTER_COLUMNS..end.div_ceil(QUARTER_COLUMNS)
+}

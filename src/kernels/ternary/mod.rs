@@ -1,0 +1,52 @@
+//! Ternary products: a folder for each packed layout with its ways to multiply, and what they share. No architecture in
+//! it: kernels are written over the vectors of [`vector`], which [`super::isa`] fills in.
+//!
+//! - [`portable`]: plain Rust, for any layout; the yardstick.
+//! - [`dot_u8s8`]: for CPUs with a dot instruction, u8 × s8 to i32.
+//! - [`maddubs`]: for CPUs without, u8 × s8 to i16; and [`int4_lookup`]: several tokens of int4 by table.
+//! - [`tiles`]: for CPUs with matrix tiles; [`tile_codes`]: codes for them.
+//! - [`rows`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
+//! - [`instantiate`]: the macros that make a backend's products of vectors and features.
+//!
+//! **Adding a layout**: a folder with what it can do of the above, a line in [`PORTABLE`], and one in each macro of
+//! [`instantiate`] that it has kernels for. Without any of these, products of it are [`portable::ANY_LAYOUT`] on every
+//! backend.
+//!
+//! **Features.** Everything here is `#[inline(always)]` into an outermost function that carries `#[target_feature]`. No
+//! closures on the way, those of array `map` and `from_fn` included: they are not always inlined, and then run without
+//! the CPU features, forty times slower.
+//!
+//! **Safety contract of kernels in this module:** the CPU has the features of the vector `V`, and the operands' lengths
+//! are as [`sinks::check_lengths`] says, which every sink's constructor checks: then code pointers stay within the
+//! panels and activation pointers within `q`.
+
+// Nobody uses kernels over vectors where there is no vector backend yet.
+#![cfg_attr(
+    not(all(target_arch = "x86_64", target_feature = "sse2")),
+    allow(dead_code, unused_macros, unused_imports)
+)]
+
+pub(crate) mod dot_u8s8;
+pub(crate) mod five_trit;
+pub(crate) mod instantiate;
+pub(crate) mod int4_lookup;
+pub(crate) mod maddubs;
+pub(crate) mod portable;
+mod rows;
+pub(crate) mod sinks;
+pub(crate) mod tile_codes;
+pub(crate) mod tiles;
+pub(crate) mod two_bit;
+pub(crate) mod vector;
+
+use super::contract::{Product, TileTable};
+use crate::layout::Layout;
+
+/// Portable products of everything. A layout without a line of its own gets the general ones.
+pub(crate) const PORTABLE: Product = Product {
+    token_multiple: 1,
+    interleave: 4,
+    tiles: TileTable::new(portable::ANY_LAYOUT)
+        .with(Layout::TwoBit, two_bit::PORTABLE, two_bit::PORTABLE)
+        .with(Layout::FiveTrit, five_trit::PORTABLE, five_trit::PORTABLE),
+};

@@ -1,0 +1,157 @@
+//! How kernels walk panels: in vectors of rows, some of them side by side, and in segments of columns.
+
+use core::ops::Range;
+
+use super::vector::IntVector;
+use crate::kernels::contract::Panels;
+use crate::layout::PANEL_ROWS;
+
+/// How many vectors of rows the panels have.
+#[inline(always)]
+pub(super) fn vectors<V: IntVector>(panels: Panels<'_>) -> usize {
+    panels.count() * (PANEL_ROWS / V::ROWS)
+}
+
+/// Panel and first row of a vector of rows.
+#[inline(always)]
+pub(super) fn place<V: IntVector>(vector: usize) -> (usize, usize) {
+    let parts = PANEL_ROWS / V::ROWS;
+    (vector / parts, vector % parts * V::ROWS)
+}
+
+/// Where the codes of neighbouring vectors of rows are. Not a pointer each: eight do not fit in the registers.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    first: *const u8,
+    stride: usize,
+}
+
+impl Rows {
+    /// From vector `first` on; `start` is the byte of a panel that offsets count from.
+    #[inline(always)]
+    pub(super) fn new<V: IntVector>(panels: Panels<'_>, start: usize, first: usize) -> Rows {
+        let rows = Rows { first: panels.codes().as_ptr().wrapping_add(start), stride: panels.panel(0).len() };
+        Rows { first: rows.vector::<V>(first), ..rows }
+    }
+
+    /// The first codes of the vector of that number from the first one on.
+    #[inline(always)]
+    pub(super) fn vector<V: IntVector>(self, number: usize) -> *const u8 {
+        let (panel, row) = place::<V>(number);
+        self.first.wrapping_add(panel * self.stride + row * 4)
+    }
+
+    /// The same of `R` vectors.
+    #[inline(always)]
+    pub(super) fn pointers<V: IntVector, const R: usize>(self) -> [*const u8; R] {
+        let mut pointers = [self.first; R];
+        for (r, pointer) in pointers.iter_mut().enumerate() {
+            *pointer = self.vector::<V>(r);
+        }
+        pointers
+    }
+
+    /// The codes of `R` vectors, at an offset.
+    ///
+    /// # Safety
+    /// They are in the panels, and the CPU has the features of `V`.
+    #[inline(always)]
+    pub(super) unsafe fn load<V: IntVector, const R: usize>(self, at: usize) -> [V; R] {
+        // SAFETY: in the panels, as promised, and so are the features.
+        unsafe {
+            let mut codes = [V::splat(0); R];
+            for (r, codes) in codes.iter_mut().enumerate() {
+                *codes = V::load(self.vector::<V>(r).wrapping_add(at));
+            }
+            codes
+        }
+    }
+}
+
+/// Calls a kernel of `R` vectors of rows for all vectors of the panels: `R` at once, and singly what is left.
+macro_rules! by_rows {
+    ($panels:expr, $first:ident => $kernel:ident::<$vector:ty, $sink:ty, $rows:ident $(, $tokens:ident)?>($($argument:expr),*)) => {{
+        let vectors = $crate::kernels::ternary::rows::vectors::<$vector>($panels);
+        let whole = vectors / $rows * $rows;
+        for $first in (0..whole).step_by($rows) {
+            $kernel::<$vector, $sink, $rows $(, $tokens)?>($($argument),*);
+        }
+        for $first in whole..vectors {
+            $kernel::<$vector, $sink, 1 $(, $tokens)?>($($argument),*);
+        }
+    }};
+}
+pub(super) use by_rows;
+
+/// The segments of a run, numbered; in bytes, quarters, or whatever `total` counts.
+pub(super) struct Segments {
+    next: usize,
+    index: usize,
+    total: usize,
+    length: usize,
+}
+
+impl Segments {
+    #[inline(always)]
+    pub(super) fn new(total: usize, length: usize) -> Segments {
+        Segments { next: 0, index: 0, total, length }
+    }
+}
+
+impl Iterator for Segments {
+    type Item = (usize, Range<usize>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, Range<usize>)> {
+        if self.next >= self.total {
+            return None;
+        }
+        let range = self.next..self.total.min(self.next + self.length);
+        let index = self.index;
+        self.next = range.end;
+        self.index += 1;
+        Some((index, range))
+    }
+}
+
+/// Bytes that a single token's walk fetches ahead of each vector of rows, to second-level cache.
+const FAR_AHEAD: usize = 2048;
+
+/// What a single token's walk fetches ahead of its `R` vectors of rows: [`FAR_AHEAD`] bytes on in their panels and,
+/// behind a panel's end, the start of the one that takes its place. What follows in memory is the next panel of this
+/// walk, which is read already.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// Bytes of a panel from where offsets count on.
+    left: usize,
+    /// Bytes from a panel's end to the start of the one that takes its place.
+    skip: usize,
+}
+
+impl Ahead {
+    /// Of `R` vectors of rows; `start` is the byte of a panel that offsets count from.
+    #[inline(always)]
+    pub(super) fn new<V: IntVector, const R: usize>(panels: Panels<'_>, start: usize) -> Ahead {
+        let panel = panels.panel(0).len();
+        let neighbours = (R * V::ROWS / PANEL_ROWS).max(1);
+        Ahead { left: panel - start, skip: (neighbours - 1) * panel }
+    }
+
+    /// Fetches for the bytes at an offset of each vector.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`.
+    #[inline(always)]
+    pub(super) unsafe fn fetch<V: IntVector, const R: usize>(self, rows: Rows, at: usize) {
+        let ahead = at + FAR_AHEAD;
+        let ahead = if ahead < self.left { ahead } else { ahead + self.skip };
+        // SAFETY: the features, as promised; a fetch may point anywhere.
+        unsafe {
+            // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
+            let ahead = V::opaque(ahead);
+            for r in 0..R {
+                V::fetch_far(rows.vector::<V>(r).wrapping_add(ahead));
+            }
+        }
+    }
+}

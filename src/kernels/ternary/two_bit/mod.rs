@@ -1,0 +1,28 @@
+//! Products of [`Layout::TwoBit`](crate::Layout::TwoBit).
+
+pub(crate) mod dot_u8s8;
+mod lookup_codes;
+pub(crate) mod maddubs;
+mod portable;
+mod tile_codes;
+
+pub(crate) use portable::PORTABLE;
+
+use crate::kernels::contract::Panels;
+use crate::layout::BLOCK_BYTES;
+use crate::layout::two_bit::BLOCK_COLUMNS;
+
+/// The layout, for kernels that are generic over the unpacking.
+pub(crate) struct TwoBitCodes;
+
+/// The run's first byte of a panel.
+#[inline(always)]
+pub(crate) fn start(panels: Panels<'_>) -> usize {
+    panels.range().start / BLOCK_COLUMNS * BLOCK_BYTES
+}
+
+/// The run's blocks of a panel.
+#[inline(always)]
+pub(crate) fn blocks(panels: Panels<'_>, panel: usize) -> &[u8] {
+    &panels.panel(panel)[start(panels)..panels.range().end.div_ceil(BLOCK_COLUMNS) * BLOCK_BYTES]
+}

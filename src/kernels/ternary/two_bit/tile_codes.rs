@@ -1,0 +1,37 @@
+//! Four blocks make a tile, a field each of its rows.
+
+use super::{TwoBitCodes, blocks};
+use crate::kernels::contract::Panels;
+use crate::kernels::ternary::tile_codes::{TILE_AHEAD, TILE_COLUMNS, TileCodes};
+use crate::kernels::ternary::vector::IntVector;
+use crate::layout::two_bit::BLOCK_COLUMNS;
+use crate::layout::{BLOCK_BYTES, Layout, PANEL_ROWS};
+
+/// Blocks of a tile.
+const TILE_BLOCKS: usize = TILE_COLUMNS / BLOCK_COLUMNS;
+
+// SAFETY: four rows for each of the tile's four blocks.
+unsafe impl TileCodes for TwoBitCodes {
+    const LAYOUT: Layout = Layout::TwoBit;
+
+    #[inline(always)]
+    unsafe fn unpack<V: IntVector>(panels: Panels<'_>, panel: usize, tile: usize, to: *mut u8) {
+        const { assert!(V::ROWS == PANEL_ROWS) };
+        let codes = &blocks(panels, panel)[tile * TILE_BLOCKS * BLOCK_BYTES..];
+        // SAFETY: the features and `to`, as promised; blocks are read where the slice has them, and a fetch ahead may
+        // point anywhere.
+        unsafe {
+            let mask = V::splat(0x0303_0303);
+            for block in 0..TILE_BLOCKS {
+                let at = codes.as_ptr().wrapping_add(block * BLOCK_BYTES);
+                V::fetch_near(at.wrapping_add(TILE_AHEAD));
+                let mut fields =
+                    if (block + 1) * BLOCK_BYTES <= codes.len() { V::load(at) } else { V::splat(0) };
+                for field in 0..4 {
+                    fields.and(mask).store(to.add((4 * block + field) * BLOCK_BYTES));
+                    fields = fields.next_field();
+                }
+            }
+        }
+    }
+}

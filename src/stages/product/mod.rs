@@ -1,0 +1,132 @@
+//! Stage 3: ternary × int8 and ternary × int4, exact in i32, dequantised in one defined expression.
+//!
+//! `Y[t, n] = s_t · Σ_g α_{n,g} · Σ_{k in g} w[n, k] · q[t, k]`: the sums over k are integers; with more than one
+//! group, the products `α · sum` (i32 rounded to f32 first) are added in ascending g, without fused multiply-add;
+//! `s_t` comes last. With one group that is `y = (sum · α) · s`.
+//!
+//! Every backend gives the same bits, and cutting tokens or outputs anywhere changes none.
+
+mod driver;
+#[cfg(feature = "rayon")]
+mod parallel;
+
+use core::ops::Range;
+
+use driver::{Driver, Sums};
+#[cfg(feature = "rayon")]
+pub use parallel::{par_product, par_workspace_len};
+
+use super::output::OutputMut;
+use super::workspace::Size;
+use crate::buffer::Buffer;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::kernels::Backend;
+use crate::kernels::contract::Kernels;
+use crate::layout::{Activations, PANEL_ROWS, Weights};
+
+/// Bytes of workspace that any product needs, on every backend.
+///
+/// ```
+/// assert!(hbitlinear::product_workspace_len() < 512 * 1024);
+/// ```
+#[must_use]
+pub fn product_workspace_len() -> usize {
+    // The sizes are small constants, so the fallback is never taken.
+    driver::size().map_or(usize::MAX, Size::bytes)
+}
+
+/// `Y = X Wᵀ`, dequantised, for the tokens and outputs of the ranges: `y` is `[tokens.len(), outputs.len()]`.
+///
+/// # Errors
+/// [`Error::Length`] if the activations' K is not the weights' or `y` has another shape than the ranges;
+/// [`Error::Range`]; [`Error::Workspace`] below [`product_workspace_len`] bytes. Then `y` is untouched.
+///
+/// ```
+/// use hbitlinear::{
+///     Activations, Backend, Bits, Layout, OutputMut, Scaling, WeightSpec, Weights, product, product_workspace_len,
+/// };
+/// let spec = WeightSpec::new(2, 2, Layout::TwoBit, Scaling::Tensor)?;
+/// let mut blob = vec![0; spec.packed_len()];
+/// spec.pack(&[1, 1, 1, -1], &[0.5], &mut blob)?;
+/// let weights = Weights::open(&blob)?;
+/// let x = Activations::new(Bits::Eight, 2, &[3, 4], &[2.0], &[7])?;
+/// let (mut y, mut workspace) = ([0.0; 2], vec![0; product_workspace_len()]);
+/// product(Backend::best(), &weights, &x, 0..1, 0..2, OutputMut::rows(&mut y, 2)?, &mut workspace)?;
+/// assert_eq!(y, [7.0, -1.0]);
+/// # Ok::<(), hbitlinear::Error>(())
+/// ```
+pub fn product<'w>(
+    backend: Backend,
+    weights: &Weights<'_>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    y: OutputMut<'_, f32>,
+    workspace: impl Into<Buffer<'w, u8>>,
+) -> Result<()> {
+    // SAFETY: a `Backend` proves the features.
+    unsafe { product_with(backend.kernels(), weights, x, tokens, outputs, y, workspace.into()) }
+}
+
+/// [`product`] with any kernels.
+///
+/// # Safety
+/// The CPU has their features.
+pub(crate) unsafe fn product_with(
+    kernels: &Kernels,
+    weights: &Weights<'_>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    mut y: OutputMut<'_, f32>,
+    workspace: Buffer<'_, u8>,
+) -> Result<()> {
+    let (first_token, first_output) = (tokens.start, outputs.start);
+    let by_group = weights.spec().has_groups();
+    let driver = Driver::new(kernels, weights, x, tokens, outputs, &y, by_group)?;
+    driver.run(workspace, |token, rows, sums| {
+        let mut values = [0.0; PANEL_ROWS];
+        let scale = x.scales()[token];
+        match sums {
+            Sums::Integer { panel, sums } => {
+                let alpha = weights.panel_scales(panel);
+                for ((value, &sum), alpha) in values.iter_mut().zip(sums).zip(alpha) {
+                    *value = sum as f32 * alpha * scale;
+                }
+            }
+            Sums::Scaled(sums) => {
+                for (value, sum) in values.iter_mut().zip(sums) {
+                    *value = sum * scale;
+                }
+            }
+        }
+        y.write(token - first_token, rows.output - first_output, &values[rows.within]);
+    })
+}
+
+/// `Σ_k w[n, k] · q[t, k]` as i32, without any scale: `y` is `[tokens.len(), outputs.len()]`.
+///
+/// # Errors
+/// As [`product`].
+pub fn product_i32<'w>(
+    backend: Backend,
+    weights: &Weights<'_>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+    mut y: OutputMut<'_, i32>,
+    workspace: impl Into<Buffer<'w, u8>>,
+) -> Result<()> {
+    let (first_token, first_output) = (tokens.start, outputs.start);
+    let driver = Driver::new(backend.kernels(), weights, x, tokens, outputs, &y, false)?;
+    driver.run(workspace.into(), |token, rows, sums| {
+        if let Sums::Integer { sums, .. } = sums {
+            y.write(token - first_token, rows.output - first_output, &sums[rows.within]);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
