@@ -8,16 +8,35 @@
  * - A function that can fail returns an hbl_status, 0 for success. On any other status all outputs and buffers are
  *   untouched, but the workspace and *error.
  * - A buffer is a pointer and its number of elements (uint8_t: bytes). The pointer is valid for that many elements and
- *   aligned for their type, and may be NULL if there are none. Nothing is read or written beyond.
+ *   aligned for their type, and may be NULL if there are none. Nothing is read or written beyond. What is only written,
+ *   and a workspace, need not be initialised.
  * - A buffer that is written overlaps no other buffer of the call, the workspace included (HBL_STATUS_OVERLAP).
- *   Nothing else uses it during the call. Descriptions (structs passed by pointer) and *error stay apart from buffers.
+ *   Nothing else uses it during the call. Descriptions, handles and *error stay apart from buffers.
  * - Strings end with NUL. Results passed by pointer must not be NULL; `error` may be.
  * - Matrices are row-major. Sizes and strides count elements, unless the name says bytes. No size is padded.
- * - The library allocates no memory, starts no threads, keeps no pointer, and has no state but the cached choice of
- *   backend. All functions may run on any number of threads at once.
- * - `backend` is a number of hbl_backend_list, or HBL_BACKEND_BEST. All backends compute the same bits. Floats must
- *   round to nearest with subnormals on (the default mode).
  * - Enum values are passed as uint32_t or int32_t, so that an unknown one is an error and nothing worse.
+ *
+ * Descriptions are structs that start with `struct_size` and `flags`. Declare one with its initialiser (hbl_layer layer =
+ * HBL_LAYER_INIT;), then set fields; in other languages zero it and set struct_size to its size. Later versions may add
+ * fields at the end: a program with the shorter struct runs on, the missing fields being 0, which is what the initialiser
+ * gives. A longer struct or a flag that an older library does not know is HBL_STATUS_NEWER, unless all of the unknown part
+ * is 0. A description points to memory of the caller's and copies nothing.
+ *
+ * Handles (hbl_matrix, hbl_transform, hbl_weights) are memory of the caller's that a function of the library prepares: what
+ * they are made of is checked once, then. They may be copied, and there is nothing to free; what they point to must live,
+ * unchanged, as long as they are used. Memory that no function prepared must at least be initialised; then it is
+ * HBL_STATUS_HANDLE. They belong to the process and the version of the library that made them: store blobs, not handles.
+ *
+ * What the library does with the process:
+ * - It allocates no memory, starts no threads, keeps no pointer, and has no state but what it found out about the CPU and
+ *   the choice of backend (and, if `amx` is asked for, the kernel's permission to use tiles; signal stacks that are set up
+ *   later must have room for them). All functions may run on any number of threads at once.
+ * - 96 KiB of stack are enough for any call.
+ * - `backend` is a number of hbl_backend_list, or HBL_BACKEND_BEST. All backends compute the same bits.
+ * - Floats are in IEEE's default mode: round to nearest, subnormals on, exceptions masked. In another mode the results are
+ *   unspecified, but nothing worse happens. Exception flags may be raised.
+ * - Input is checked where a function says so. Finite input may still overflow in a product (scales near 1e38); the outputs
+ *   of that row are then not finite, and the status is HBL_STATUS_OK.
  */
 
 #ifndef HBITLINEAR_H
@@ -26,14 +45,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Before each declaration. Define HBL_SHARED where a program links the DLL on Windows, or HBL_API as anything else. */
+#ifndef HBL_API
+#if defined(_WIN32) && defined(HBL_SHARED)
+#define HBL_API __declspec(dllimport)
+#else
+#define HBL_API
+#endif
+#endif
+
+/* Initialisers of descriptions: the struct's size, and everything else 0. */
+#define HBL_INPUT_INIT {sizeof(hbl_input), 0, 0, NULL, 0, 0, 0}
+#define HBL_ACTIVATIONS_INIT {sizeof(hbl_activations), 0, 0, 0, 0, NULL, 0, NULL, NULL}
+#define HBL_STAGES_INIT {sizeof(hbl_stages), 0, 0, 0, NULL, NULL, 0, 0, 0.0f, 0.0f, 0}
+#define HBL_WEIGHT_SPEC_INIT {sizeof(hbl_weight_spec), 0, 0, 0, 0, 0, 0}
+#define HBL_LAYER_INIT {sizeof(hbl_layer), 0, 0, NULL, NULL}
+
 /**
  * The ABI this header describes. It grows when a function or a struct changes in a way that a compiled caller would
- * notice; new functions and new numbers do not count. The shared library's SONAME ends with it.
+ * notice; new functions, new numbers and new fields at the end of a description do not count. The shared library's
+ * SONAME ends with it.
  */
 #define HBL_ABI_VERSION 1
 
 /**
- * The `backend` argument that means the best of this CPU, or the lower one set with hbl_backend_force.
+ * The `backend` argument that means the best of this CPU, or the one set with hbl_backend_force.
  */
 #define HBL_BACKEND_BEST UINT32_MAX
 
@@ -48,9 +84,15 @@
 #define HBL_NO_ROW UINT64_MAX
 
 /**
- * Most outer factors of one transform.
+ * A bit of the `flags` of hbl_quantize and hbl_stages: a row with a NaN, an infinity or an overflow is no error. It gets
+ * the scale NaN and zeros for values, so that its outputs are NaN and no other row's are.
  */
-#define HBL_MAX_FACTORS 3
+#define HBL_SPOIL_NON_FINITE 1
+
+/**
+ * Bytes of a blob's header: what hbl_weights_blob_len looks at.
+ */
+#define HBL_BLOB_HEADER_SIZE 64
 
 /**
  * The statuses. Append-only: a number never changes its meaning.
@@ -65,7 +107,7 @@ typedef enum hbl_status_code {
      */
     HBL_STATUS_NULL_POINTER = 1,
     /**
-     * A buffer has the wrong length.
+     * A buffer has the wrong length, or two arguments disagree about a dimension.
      */
     HBL_STATUS_LENGTH = 2,
     /**
@@ -85,7 +127,7 @@ typedef enum hbl_status_code {
      */
     HBL_STATUS_NON_FINITE = 6,
     /**
-     * Epsilon is negative, infinite or NaN.
+     * An epsilon is negative, infinite or NaN.
      */
     HBL_STATUS_EPSILON = 7,
     /**
@@ -105,7 +147,7 @@ typedef enum hbl_status_code {
      */
     HBL_STATUS_BLOB_HEADER = 11,
     /**
-     * The weight blob's payload is damaged.
+     * The weight blob's scales or codes are damaged.
      */
     HBL_STATUS_BLOB_PAYLOAD = 12,
     /**
@@ -113,11 +155,11 @@ typedef enum hbl_status_code {
      */
     HBL_STATUS_CODE = 13,
     /**
-     * A weight scale is not finite.
+     * A weight scale is not finite, or not an f16 where it is stored as one.
      */
     HBL_STATUS_SCALE = 14,
     /**
-     * No such transform.
+     * No such transform or matrix: its spelling, an order, a length or the number of factors.
      */
     HBL_STATUS_TRANSFORM = 15,
     /**
@@ -129,7 +171,7 @@ typedef enum hbl_status_code {
      */
     HBL_STATUS_TRANSFORM_LENGTH = 17,
     /**
-     * No such backend.
+     * No backend has that number.
      */
     HBL_STATUS_UNKNOWN_BACKEND = 18,
     /**
@@ -149,7 +191,7 @@ typedef enum hbl_status_code {
      */
     HBL_STATUS_WORKSPACE = 22,
     /**
-     * An argument is outside its documented set.
+     * An argument or a field is outside its documented set.
      */
     HBL_STATUS_VALUE = 23,
     /**
@@ -160,6 +202,26 @@ typedef enum hbl_status_code {
      * A pointer is not aligned for its element.
      */
     HBL_STATUS_MISALIGNED = 25,
+    /**
+     * A description's struct_size is none: it was not set by its initialiser.
+     */
+    HBL_STATUS_STRUCT_SIZE = 26,
+    /**
+     * A description asks for something that this library does not know: it was made for a newer one.
+     */
+    HBL_STATUS_NEWER = 27,
+    /**
+     * A handle was not made by this library, or was written to.
+     */
+    HBL_STATUS_HANDLE = 28,
+    /**
+     * A name is none of its set.
+     */
+    HBL_STATUS_NAME = 29,
+    /**
+     * A sign is neither 1 nor -1.
+     */
+    HBL_STATUS_SIGN = 30,
 } hbl_status_code;
 
 /**
@@ -181,21 +243,39 @@ typedef enum hbl_rule {
 } hbl_rule;
 
 /**
- * How codes are packed.
+ * The type of an input's elements.
+ */
+typedef enum hbl_element {
+    /**
+     * float.
+     */
+    HBL_ELEMENT_F32 = 0,
+    /**
+     * IEEE 754 half precision: its 16 bits, as a uint16_t.
+     */
+    HBL_ELEMENT_F16 = 1,
+    /**
+     * bfloat16, the upper half of a float: its 16 bits, as a uint16_t.
+     */
+    HBL_ELEMENT_BF16 = 2,
+} hbl_element;
+
+/**
+ * How codes are packed. The numbers are those of the blob's header.
  */
 typedef enum hbl_layout {
     /**
-     * Two bits a weight.
+     * Two bits a weight. The faster one wherever memory is not what limits.
      */
-    HBL_LAYOUT_T2 = 2,
+    HBL_LAYOUT_TWO_BIT = 2,
     /**
-     * Five weights to a byte: 1.6 bits each.
+     * Five weights (trits) a byte, 1.625 bits each. The faster one for few tokens and weights that no cache holds.
      */
-    HBL_LAYOUT_T5 = 5,
+    HBL_LAYOUT_FIVE_TRIT = 5,
 } hbl_layout;
 
 /**
- * How many scales a weight matrix has.
+ * How many scales a weight matrix has. The numbers are those of the blob's header.
  */
 typedef enum hbl_scaling {
     /**
@@ -203,38 +283,22 @@ typedef enum hbl_scaling {
      */
     HBL_SCALING_TENSOR = 0,
     /**
-     * One for each of the N rows.
+     * One for each of the N outputs.
      */
     HBL_SCALING_ROW = 1,
     /**
-     * One for each run of 64 columns of each row; the last run may be shorter.
+     * One for each run of `group` inputs of each output; the last run may be shorter.
      */
-    HBL_SCALING_GROUP_64 = 64,
+    HBL_SCALING_GROUP = 2,
     /**
-     * The same with 128 columns.
+     * The same, stored as f16: each scale must be one, as those of the published formats with groups are. Half the bytes,
+     * and the same results.
      */
-    HBL_SCALING_GROUP_128 = 128,
-    /**
-     * The same with 256 columns.
-     */
-    HBL_SCALING_GROUP_256 = 256,
-    /**
-     * Runs of 64 columns, their scales stored as f16: each must be one, as those of the published formats with groups
-     * are. Half the bytes, and the same results.
-     */
-    HBL_SCALING_GROUP_64_F16 = 65600,
-    /**
-     * The same with 128 columns.
-     */
-    HBL_SCALING_GROUP_128_F16 = 65664,
-    /**
-     * The same with 256 columns.
-     */
-    HBL_SCALING_GROUP_256_F16 = 65792,
+    HBL_SCALING_GROUP_F16 = 3,
 } hbl_scaling;
 
 /**
- * Which norm a layer starts with.
+ * Which norm the stages start with.
  */
 typedef enum hbl_norm {
     /**
@@ -254,7 +318,7 @@ typedef int32_t hbl_status;
 
 /**
  * The details of a status. Functions that can fail take a pointer to one as their last argument, which may be NULL;
- * they overwrite it on success as well.
+ * they overwrite it on success as well. Nothing need be set before. This struct never grows.
  */
 typedef struct hbl_error {
     /**
@@ -270,40 +334,182 @@ typedef struct hbl_error {
      */
     uint64_t row;
     /**
-     * Which argument was refused, what was expected and what came: UTF-8, always NUL-terminated; empty on success.
+     * Which argument was refused, what was expected and what came: UTF-8, NUL-terminated; empty on success.
      */
     char message[HBL_MESSAGE_SIZE];
 } hbl_error;
 
 /**
- * Packed weights, opened: where the blob is. Made by hbl_weights_open or hbl_weights_open_verified; the blob must live,
- * unchanged, as long as it is used. Every function that takes one checks the blob's header again.
+ * An orthonormal transform of rows, (H_factors[0] x ... x H_power_of_two) / sqrt(n) with Kronecker products x, on each
+ * block of a row: the Sylvester power of two runs along the contiguous inner axis. A row is n * blocks elements;
+ * nothing is ever padded. A handle, made by hbl_transform_named or hbl_transform_new: all is checked then, nothing at
+ * each use. It may be copied, and there is nothing to free.
+ */
+typedef struct hbl_transform {
+    /**
+     * The library's own.
+     */
+    uint64_t opaque[64];
+} hbl_transform;
+
+/**
+ * What a row of K inputs goes through before the product: the norm if there is one, the transform if there is one, the
+ * quantiser. With a transform it is the first half of the paper's H-BitLinear (W_o, W_down), without one that of
+ * BitLinear (W_qkv, W_up, W_gate). Layers with a common input share it, and what it computes. All it points to must live
+ * as long as it is used. Start from HBL_STAGES_INIT.
+ */
+typedef struct hbl_stages {
+    /**
+     * sizeof(hbl_stages).
+     */
+    size_t struct_size;
+    /**
+     * 0 or HBL_SPOIL_NON_FINITE.
+     */
+    uint32_t flags;
+    /**
+     * An hbl_rule.
+     */
+    uint32_t rule;
+    /**
+     * K, at least 1.
+     */
+    size_t inputs;
+    /**
+     * NULL, or a transform whose rows are K long.
+     */
+    const struct hbl_transform *transform;
+    /**
+     * NULL, or the norm's gain for each of the K inputs.
+     */
+    const float *norm_weight;
+    /**
+     * 0 or K.
+     */
+    size_t norm_weight_len;
+    /**
+     * An hbl_norm. The other three norm fields are not looked at without one.
+     */
+    uint32_t norm;
+    /**
+     * The norm's epsilon, such as 1e-5.
+     */
+    float norm_epsilon;
+    /**
+     * The quantiser's epsilon, such as 1e-5.
+     */
+    float quantizer_epsilon;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hbl_stages;
+
+/**
+ * Packed weights, opened. A handle, made by hbl_weights_open or hbl_weights_open_verified: the header is checked then, not
+ * at each use. The blob must live, unchanged, as long as the handle is used. It may be copied, and there is nothing to
+ * free.
  */
 typedef struct hbl_weights {
     /**
-     * The blob, of any alignment.
+     * The library's own.
      */
-    const uint8_t *blob;
-    /**
-     * Its length in bytes.
-     */
-    size_t blob_len;
+    uint64_t opaque[32];
 } hbl_weights;
 
 /**
- * Quantised activations of M tokens, contiguous and row-major: what hbl_quantize writes and hbl_product_f32 reads.
- * int8 is one byte a value, K bytes a row; int4 is two values a byte, the even one in the low nibble, ceil(K / 2) bytes
- * a row; the spare nibble of an odd row is written as 0 and ignored when read.
+ * A layer: Y = Q_w(W) Q_a(Hadamard(Norm(X))), with `[M, K]` row-major X and `[M, N]` Y. Hosts with threads call its two
+ * phases instead: hbl_stages_quantize of `stages`, then hbl_product_f32 of `weights`. All it points to must live as long
+ * as it is used. Start from HBL_LAYER_INIT.
+ */
+typedef struct hbl_layer {
+    /**
+     * sizeof(hbl_layer).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * What happens before the product.
+     */
+    const struct hbl_stages *stages;
+    /**
+     * Opened weights, whose K is that of the stages.
+     */
+    const struct hbl_weights *weights;
+} hbl_layer;
+
+/**
+ * Rows of a layer's input, `[M, K]`, rows `stride` elements apart. K is that of the stages that take it. The result is
+ * that of converting the elements to float first. Start from HBL_INPUT_INIT.
+ */
+typedef struct hbl_input {
+    /**
+     * sizeof(hbl_input).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * An hbl_element.
+     */
+    uint32_t element;
+    /**
+     * The first element, aligned for its type.
+     */
+    const void *data;
+    /**
+     * Elements from `data` to the end of the buffer: at least (M - 1) * stride + K.
+     */
+    size_t len;
+    /**
+     * M, the number of rows.
+     */
+    size_t tokens;
+    /**
+     * Elements from the start of a row to that of the next one, at least K. 0 means K: contiguous.
+     */
+    size_t stride;
+} hbl_input;
+
+/**
+ * A +-1 matrix H of order m with H H^T = m I: an outer factor of a transform. A handle, made by hbl_matrix_named or
+ * hbl_matrix_pack; it may be copied, and there is nothing to free.
+ */
+typedef struct hbl_matrix {
+    /**
+     * The library's own.
+     */
+    uint64_t opaque[16];
+} hbl_matrix;
+
+/**
+ * Quantised activations of M tokens, contiguous and row-major: what hbl_quantize and hbl_stages_quantize write, and what
+ * hbl_product_f32 reads. int8 is one byte a value, K bytes a row; int4 is two values a byte, the even one in the low
+ * nibble, ceil(K / 2) bytes a row; the spare nibble of an odd row is written as 0 and ignored when read. Start from
+ * HBL_ACTIVATIONS_INIT.
  */
 typedef struct hbl_activations {
+    /**
+     * sizeof(hbl_activations).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
     /**
      * 4 or 8.
      */
     uint32_t bits;
-    /**
-     * Explicit padding; set it to 0.
-     */
-    uint32_t reserved;
     /**
      * M, the number of tokens: `scales` and `sums` hold one element for each.
      */
@@ -311,7 +517,7 @@ typedef struct hbl_activations {
     /**
      * K, the number of values of a token.
      */
-    size_t features;
+    size_t inputs;
     /**
      * Rows of bytes.
      */
@@ -331,7 +537,7 @@ typedef struct hbl_activations {
 } hbl_activations;
 
 /**
- * The indices `start` to `end` - 1.
+ * The indices `start` to `end` - 1. Passed by value; this struct never grows.
  */
 typedef struct hbl_range {
     /**
@@ -345,117 +551,37 @@ typedef struct hbl_range {
 } hbl_range;
 
 /**
- * A +-1 matrix H of order m with H H^T = m I, as sign bits: an outer factor of a transform. Made by hbl_matrix_named
- * (the bits are the library's, valid for ever) or hbl_matrix_pack (the bits are in the caller's storage). Both
- * pointers point to m * ceil(m / 32) words: bit j % 32 of word j / 32 of row i is set where H[i][j] = -1.
- */
-typedef struct hbl_matrix {
-    /**
-     * The order m.
-     */
-    size_t order;
-    /**
-     * Sign bits of H.
-     */
-    const uint32_t *rows;
-    /**
-     * Sign bits of the transpose.
-     */
-    const uint32_t *columns;
-} hbl_matrix;
-
-/**
- * An orthonormal transform of rows, (H_factors[0] x ... x H_power_of_two) / sqrt(n) with Kronecker products x, on each
- * block of a row: the Sylvester power of two runs along the contiguous inner axis. Make one with hbl_transform_named,
- * then add `blocks` and `signs` if wanted; or fill it in by hand. A row is n * blocks elements; nothing is ever padded.
- */
-typedef struct hbl_transform {
-    /**
-     * Outer factors, outermost first; those beyond `factor_count` are not looked at.
-     */
-    struct hbl_matrix factors[HBL_MAX_FACTORS];
-    /**
-     * How many there are, 0 to HBL_MAX_FACTORS.
-     */
-    size_t factor_count;
-    /**
-     * The innermost factor: 1, 2, 4, ...
-     */
-    size_t power_of_two;
-    /**
-     * Contiguous blocks of a row, each transformed on its own; at least 1.
-     */
-    size_t blocks;
-    /**
-     * NULL, or a sign (1 or -1) for each element of a row: forward is H (s * x), transpose is s * (H^T x).
-     */
-    const int8_t *signs;
-    /**
-     * Number of signs: 0, or the length of a row.
-     */
-    size_t signs_len;
-} hbl_transform;
-
-/**
- * A layer: Y = Q_w(W) Q_a(Hadamard(Norm(X))), with `[M, K]` row-major X and `[M, N]` Y. With `transform` it is the paper's
- * H-BitLinear (W_o, W_down), without it BitLinear (W_qkv, W_up, W_gate). A plain description; all it points to must live
- * as long as it is used.
- */
-typedef struct hbl_layer {
-    /**
-     * An opened weight blob.
-     */
-    struct hbl_weights weights;
-    /**
-     * NULL, or a transform whose rows are K long.
-     */
-    const struct hbl_transform *transform;
-    /**
-     * NULL, or the norm's gain for each of the K features.
-     */
-    const float *norm_weight;
-    /**
-     * 0 or K.
-     */
-    size_t norm_weight_len;
-    /**
-     * An hbl_norm. The other two norm fields are not looked at without one.
-     */
-    uint32_t norm;
-    /**
-     * The norm's epsilon, such as 1e-5.
-     */
-    float norm_epsilon;
-    /**
-     * An hbl_rule for the activations.
-     */
-    uint32_t rule;
-    /**
-     * The quantiser's epsilon, such as 1e-5.
-     */
-    float epsilon;
-} hbl_layer;
-
-/**
- * Shape and format of a weight matrix `[N, K]`: N outputs, K inputs.
+ * Shape and format of a weight matrix `[N, K]`: N outputs, K inputs. Start from HBL_WEIGHT_SPEC_INIT.
  */
 typedef struct hbl_weight_spec {
     /**
-     * N, at least 1.
+     * sizeof(hbl_weight_spec).
      */
-    size_t rows;
+    size_t struct_size;
     /**
-     * K, at least 1.
+     * 0.
      */
-    size_t columns;
+    uint32_t flags;
     /**
      * An hbl_layout.
      */
     uint32_t layout;
     /**
+     * N, at least 1.
+     */
+    size_t outputs;
+    /**
+     * K, at least 1.
+     */
+    size_t inputs;
+    /**
      * An hbl_scaling.
      */
     uint32_t scaling;
+    /**
+     * Inputs that share a scale: 64, 128 or 256 where the scaling is by group, else 0.
+     */
+    uint32_t group;
 } hbl_weight_spec;
 
 #ifdef __cplusplus
@@ -465,75 +591,205 @@ extern "C" {
 /**
  * The ABI of the library that was loaded: compare it with HBL_ABI_VERSION.
  */
+HBL_API
 uint32_t hbl_abi_version(void);
 
 /**
- * The release, such as "0.1.0". Valid for ever.
+ * The release, such as "0.1.0": a static string.
  */
+HBL_API
 const char *hbl_version(void);
 
 /**
- * Writes the numbers of the backends this CPU can run, best first and scalar (0) last, but no more than `capacity` of
- * them; returns how many there are. Numbers are append-only, so they may be stored. `ids` may be NULL if `capacity` is
- * 0.
+ * Ternary weights from trained ones: w = clamp(round_half_even(W / (a + epsilon)), -1, 1) with a = mean |W| over all
+ * `weights_len` weights, which is stored in `scale`.
  *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_LENGTH, HBL_STATUS_EPSILON or HBL_STATUS_NON_FINITE (row 0).
  */
-size_t hbl_backend_list(uint32_t *ids,
-                        size_t capacity);
+HBL_API
+hbl_status hbl_absmean(uint32_t backend,
+                       const float *weights,
+                       size_t weights_len,
+                       float epsilon,
+                       int8_t *ternary,
+                       size_t ternary_len,
+                       float *scale,
+                       struct hbl_error *error);
 
 /**
- * The name of a backend, such as "avx2", or NULL if no backend has that number. Valid for ever. For HBL_BACKEND_BEST,
+ * hbl_absmean for each row of `inputs` weights on its own; `scales` receives one a for each of its `scales_len` rows.
+ *
+ * Fails as hbl_absmean does; HBL_STATUS_NON_FINITE names the row.
+ */
+HBL_API
+hbl_status hbl_absmean_rows(uint32_t backend,
+                            size_t inputs,
+                            const float *weights,
+                            size_t weights_len,
+                            float epsilon,
+                            int8_t *ternary,
+                            size_t ternary_len,
+                            float *scales,
+                            size_t scales_len,
+                            struct hbl_error *error);
+
+/**
+ * Writes the numbers of the backends this CPU can run, in falling order of speed and scalar (0) last, but no more than
+ * `capacity` of them; `count` receives how many there are. Numbers are append-only, so they may be stored. `ids` may
+ * be NULL if `capacity` is 0.
+ */
+HBL_API
+hbl_status hbl_backend_list(uint32_t *ids,
+                            size_t capacity,
+                            size_t *count,
+                            struct hbl_error *error);
+
+/**
+ * The name of a backend, such as "avx2", or NULL if no backend has that number. A static string. For HBL_BACKEND_BEST,
  * the name of the backend it stands for at the moment.
  */
+HBL_API
 const char *hbl_backend_name(uint32_t backend);
 
 /**
  * The number of the backend with that name, whether this CPU can run it or not.
  *
- * Fails with HBL_STATUS_UNKNOWN_BACKEND.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_NAME.
  */
+HBL_API
 hbl_status hbl_backend_from_name(const char *name,
                                  uint32_t *backend,
                                  struct hbl_error *error);
 
 /**
- * The number of the backend that HBL_BACKEND_BEST stands for at the moment. The first use of it, or of `amx`, on a CPU
- * with tiles asks Linux for leave to use them; the process then has it.
+ * The number of the backend that HBL_BACKEND_BEST stands for at the moment. A backend that has never run on a real CPU
+ * (at present `amx`) is not chosen, only taken by number or with hbl_backend_force.
  */
+HBL_API
 uint32_t hbl_backend_best(void);
 
 /**
  * Whether this CPU can run the backend: 1 or 0.
  */
+HBL_API
 int32_t hbl_backend_available(uint32_t backend);
 
 /**
- * Makes HBL_BACKEND_BEST stand for this backend from now on, in the whole process. It can only lower; all backends
- * compute the same bits. HBL_BACKEND_BEST itself is refused.
+ * Makes HBL_BACKEND_BEST stand for this backend from now on, in the whole process. It must be one this CPU can run; all
+ * backends compute the same bits. HBL_BACKEND_BEST itself is refused.
  *
  * Fails with HBL_STATUS_UNKNOWN_BACKEND or HBL_STATUS_BACKEND_UNAVAILABLE; then nothing changes.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_backend_force(uint32_t backend,
                              struct hbl_error *error);
 
 /**
- * What a status means, in one line of ASCII; "unknown status" for a number this build does not know. Never NULL; valid
- * for ever.
+ * What a status means, in one line of ASCII; "unknown status" for a number this library does not know. A static
+ * string, never NULL.
  */
+HBL_API
 const char *hbl_status_text(hbl_status status);
+
+/**
+ * Checks a layer and gives the bytes of workspace for hbl_layer_forward of `tokens` rows. It may have any alignment and
+ * content.
+ *
+ * Fails as hbl_stages_workspace_len does, with HBL_STATUS_LENGTH (stages and weights of another K),
+ * HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_HANDLE (the weights).
+ */
+HBL_API
+hbl_status hbl_layer_workspace_len(const struct hbl_layer *layer,
+                                   size_t tokens,
+                                   size_t *bytes,
+                                   struct hbl_error *error);
+
+/**
+ * The whole layer on the M rows of `x`, one thread. `y` is `[M, N]` with rows `y_stride` floats apart, `y_len` floats
+ * from `y` to the end of the buffer.
+ *
+ * Fails as hbl_layer_workspace_len and hbl_stages_quantize do, or with HBL_STATUS_LENGTH or HBL_STATUS_STRIDE (y).
+ */
+HBL_API
+hbl_status hbl_layer_forward(uint32_t backend,
+                             const struct hbl_layer *layer,
+                             const struct hbl_input *x,
+                             float *y,
+                             size_t y_len,
+                             size_t y_stride,
+                             uint8_t *workspace,
+                             size_t workspace_len,
+                             struct hbl_error *error);
+
+/**
+ * A family's matrix: "paley1", "paley2", "quarot" (also SpinQuant's) or "fht" (fast-hadamard-transform and MLX), and
+ * an order it has. Two matrices of one order are in general not interchangeable.
+ *
+ * Fails with HBL_STATUS_NAME (no such family) or HBL_STATUS_TRANSFORM (an order it does not have).
+ */
+HBL_API
+hbl_status hbl_matrix_named(const char *family,
+                            size_t order,
+                            struct hbl_matrix *result,
+                            struct hbl_error *error);
+
+/**
+ * Number of uint32_t words that hbl_matrix_pack needs for an order of 1 to 256.
+ *
+ * Fails with HBL_STATUS_TRANSFORM.
+ */
+HBL_API
+hbl_status hbl_matrix_storage_len(size_t order,
+                                  size_t *words,
+                                  struct hbl_error *error);
+
+/**
+ * Checks and packs the caller's own matrix: `signs` is order * order entries 1 or -1, row-major. `result` points into
+ * `storage`, which must live, unchanged, as long as it and transforms made of it are used.
+ *
+ * Fails with HBL_STATUS_TRANSFORM (order), HBL_STATUS_LENGTH, or HBL_STATUS_NOT_HADAMARD naming the first row that holds
+ * another value or is not orthogonal to an earlier one.
+ */
+HBL_API
+hbl_status hbl_matrix_pack(size_t order,
+                           const int8_t *signs,
+                           size_t signs_len,
+                           uint32_t *storage,
+                           size_t storage_len,
+                           struct hbl_matrix *result,
+                           struct hbl_error *error);
+
+/**
+ * RMSNorm of rows of K = `inputs` floats: y = x / sqrt(mean(x^2) + epsilon) * weight. `x` and `y` are `[M, K]`,
+ * row-major, M = `x_len` / K; `weight` is K long, or NULL with `weight_len` 0 for none. `x` and `y` must not overlap.
+ *
+ * Fails with HBL_STATUS_ZERO_SIZE (K), HBL_STATUS_LENGTH, HBL_STATUS_EPSILON, or HBL_STATUS_NON_FINITE naming the first
+ * row of `x` with a NaN or an infinity (row 0 if it is in the weight).
+ */
+HBL_API
+hbl_status hbl_rms_norm(uint32_t backend,
+                        size_t inputs,
+                        const float *weight,
+                        size_t weight_len,
+                        float epsilon,
+                        const float *x,
+                        size_t x_len,
+                        float *y,
+                        size_t y_len,
+                        struct hbl_error *error);
 
 /**
  * Bytes of workspace that any product needs, on every backend. It may have any alignment and content.
  */
+HBL_API
 size_t hbl_product_workspace_len(void);
+
+/**
+ * Where to cut outputs among threads: ranges that start at a multiple of so many cost nothing extra. Any cut gives the
+ * same result.
+ */
+HBL_API
+size_t hbl_product_preferred_outputs(void);
 
 /**
  * Y = X W^T, dequantised, for a range of tokens and a range of outputs: y[t, n] = scale_t * sum over groups of
@@ -543,12 +799,12 @@ size_t hbl_product_workspace_len(void);
  * `y_len` counts floats from `y` to the end of the buffer, at least (tokens - 1) * y_stride + outputs; those between
  * the rows are never touched, so threads may write different outputs of one matrix at the same time.
  *
- * Fails with HBL_STATUS_LENGTH (K of the activations, values, y), HBL_STATUS_RANGE, HBL_STATUS_STRIDE,
- * HBL_STATUS_WORKSPACE, or as hbl_weights_open_verified does.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_LENGTH (K of the activations, values, y), HBL_STATUS_VALUE (bits), HBL_STATUS_RANGE,
+ * HBL_STATUS_STRIDE, HBL_STATUS_WORKSPACE, HBL_STATUS_HANDLE, HBL_STATUS_UNKNOWN_BACKEND or
+ * HBL_STATUS_BACKEND_UNAVAILABLE. Token scales that are not finite (HBL_SPOIL_NON_FINITE writes such) give outputs that
+ * are not, and are no error.
  */
+HBL_API
 hbl_status hbl_product_f32(uint32_t backend,
                            const struct hbl_weights *weights,
                            const struct hbl_activations *activations,
@@ -563,10 +819,8 @@ hbl_status hbl_product_f32(uint32_t backend,
 
 /**
  * The integer sums alone: y[t, n] = sum over k of w[n, k] * q[t, k], exact. Otherwise as hbl_product_f32.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_product_i32(uint32_t backend,
                            const struct hbl_weights *weights,
                            const struct hbl_activations *activations,
@@ -580,205 +834,117 @@ hbl_status hbl_product_i32(uint32_t backend,
                            struct hbl_error *error);
 
 /**
- * Checks a layer and gives the bytes of workspace for hbl_layer_forward of `tokens` rows. It may have any alignment and
- * content.
- *
- * Fails with HBL_STATUS_VALUE (norm, rule), HBL_STATUS_EPSILON, HBL_STATUS_LENGTH (of the norm's weight),
- * HBL_STATUS_NON_FINITE (in it), HBL_STATUS_TRANSFORM_LENGTH (a transform of another length than K),
- * HBL_STATUS_SIZE_OVERFLOW, or as hbl_transform_row_len and hbl_weights_open_verified do.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Bytes of a row of `inputs` values of 4 or 8 bits; 0 for any other number of bits.
  */
-hbl_status hbl_layer_workspace_len(const struct hbl_layer *layer,
-                                   size_t tokens,
-                                   size_t *bytes,
-                                   struct hbl_error *error);
-
-/**
- * The bytes of workspace for hbl_layer_quantize of any number of rows.
- *
- * Fails as hbl_layer_workspace_len does.
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_layer_quantize_workspace_len(const struct hbl_layer *layer,
-                                            size_t *bytes,
-                                            struct hbl_error *error);
-
-/**
- * The whole layer on M = `tokens` rows, one thread. `x` is `[M, K]`, contiguous; `y` is `[M, N]` with rows `y_stride`
- * floats apart, `y_len` floats from `y` to the end of the buffer.
- *
- * Fails as hbl_layer_workspace_len does; with HBL_STATUS_LENGTH (x, y), HBL_STATUS_STRIDE, HBL_STATUS_WORKSPACE,
- * HBL_STATUS_UNKNOWN_BACKEND, HBL_STATUS_BACKEND_UNAVAILABLE, or HBL_STATUS_NON_FINITE naming the first row with a NaN,
- * an infinity or an overflow.
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_layer_forward(uint32_t backend,
-                             const struct hbl_layer *layer,
-                             size_t tokens,
-                             const float *x,
-                             size_t x_len,
-                             float *y,
-                             size_t y_len,
-                             size_t y_stride,
-                             uint8_t *workspace,
-                             size_t workspace_len,
-                             struct hbl_error *error);
-
-/**
- * Phase 1 of the layer: any rows of the input to quantised activations. A thread passes its own rows of `x` and an
- * hbl_activations over its own part of the buffers.
- *
- * Fails as hbl_layer_forward does, and with HBL_STATUS_VALUE if `bits` is not the rule's. Rows are counted within `x`.
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_layer_quantize(uint32_t backend,
-                              const struct hbl_layer *layer,
-                              const float *x,
-                              size_t x_len,
-                              const struct hbl_activations *activations,
-                              uint8_t *workspace,
-                              size_t workspace_len,
-                              struct hbl_error *error);
-
-/**
- * Phase 2 of the layer: hbl_product_f32 with the layer's weights.
- *
- * Fails as hbl_product_f32 and hbl_layer_workspace_len do.
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_layer_multiply(uint32_t backend,
-                              const struct hbl_layer *layer,
-                              const struct hbl_activations *activations,
-                              struct hbl_range tokens,
-                              struct hbl_range outputs,
-                              float *y,
-                              size_t y_len,
-                              size_t y_stride,
-                              uint8_t *workspace,
-                              size_t workspace_len,
-                              struct hbl_error *error);
-
-/**
- * Bytes of a row of `features` values of 4 or 8 bits; 0 for any other number of bits.
- */
+HBL_API
 size_t hbl_row_bytes(uint32_t bits,
-                     size_t features);
+                     size_t inputs);
 
 /**
- * RMSNorm of rows of K = `features` floats: y = x / sqrt(mean(x^2) + epsilon) * weight. `x` and `y` are `[M, K]`,
- * row-major, M = `x_len` / K; `weight` is K long, or NULL with `weight_len` 0 for none. `x` and `y` must not overlap.
+ * Quantises rows of float by an hbl_rule into the buffers of `activations`, whose `bits` must be the rule's: M and K are
+ * theirs. The description itself is not written. Rows are `x_stride` floats apart (0 means K: contiguous), within
+ * `x_len` floats. `flags` is 0 or HBL_SPOIL_NON_FINITE. hbl_stages_quantize does the same to other elements, behind a
+ * norm and a transform.
  *
- * Fails with HBL_STATUS_ZERO_SIZE (K), HBL_STATUS_LENGTH, HBL_STATUS_EPSILON, or HBL_STATUS_NON_FINITE naming the first
- * row of `x` with a NaN or an infinity.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_VALUE (rule, bits), HBL_STATUS_NEWER (flags), HBL_STATUS_EPSILON, HBL_STATUS_ZERO_SIZE (K),
+ * HBL_STATUS_LENGTH, HBL_STATUS_STRIDE, or HBL_STATUS_NON_FINITE naming the first row with a NaN or an infinity.
  */
-hbl_status hbl_rms_norm(uint32_t backend,
-                        size_t features,
-                        const float *weight,
-                        size_t weight_len,
-                        float epsilon,
-                        const float *x,
-                        size_t x_len,
-                        float *y,
-                        size_t y_len,
-                        struct hbl_error *error);
-
-/**
- * Quantises each row of `x` (`[M, K]`, row-major) by an hbl_rule into the buffers of `activations`, whose `bits` must be
- * the rule's. The description itself is not written.
- *
- * Fails with HBL_STATUS_VALUE (rule, bits), HBL_STATUS_EPSILON, HBL_STATUS_ZERO_SIZE (K), HBL_STATUS_LENGTH, or
- * HBL_STATUS_NON_FINITE naming the first row with a NaN or an infinity.
- *
- * # Safety
- * See the rules at the top of the header.
- */
+HBL_API
 hbl_status hbl_quantize(uint32_t backend,
                         uint32_t rule,
                         float epsilon,
+                        uint32_t flags,
                         const float *x,
                         size_t x_len,
-                        const struct hbl_activations *activations,
+                        size_t x_stride,
+                        struct hbl_activations *activations,
                         struct hbl_error *error);
 
 /**
- * A family's matrix: "paley1", "paley2", "quarot" (also SpinQuant's) or "fht" (fast-hadamard-transform and MLX), and
- * an order it has. Two matrices of one order are in general not interchangeable.
+ * Checks stages and gives the bytes of workspace for hbl_stages_quantize of any number of rows.
  *
- * Fails with HBL_STATUS_TRANSFORM.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_VALUE (norm, rule), HBL_STATUS_EPSILON, HBL_STATUS_ZERO_SIZE or HBL_STATUS_SIZE_OVERFLOW (K),
+ * HBL_STATUS_LENGTH (of the norm's weight), HBL_STATUS_NON_FINITE (in it), HBL_STATUS_TRANSFORM_LENGTH (a transform of
+ * another length than K) or HBL_STATUS_HANDLE (the transform).
  */
-hbl_status hbl_matrix_named(const char *family,
-                            size_t order,
-                            struct hbl_matrix *result,
-                            struct hbl_error *error);
+HBL_API
+hbl_status hbl_stages_workspace_len(const struct hbl_stages *stages,
+                                    size_t *bytes,
+                                    struct hbl_error *error);
 
 /**
- * Number of uint32_t words that hbl_matrix_pack needs for an order of 1 to 256.
+ * The first phase of a layer: any rows of the input to quantised activations. A thread passes its own rows of `x`, an
+ * hbl_activations over its own part of the buffers, and its own workspace.
  *
- * Fails with HBL_STATUS_TRANSFORM.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails as hbl_stages_workspace_len does; with HBL_STATUS_LENGTH (x, or M or K of the activations), HBL_STATUS_STRIDE,
+ * HBL_STATUS_VALUE (`bits` is not the rule's, or the element), HBL_STATUS_WORKSPACE, HBL_STATUS_UNKNOWN_BACKEND,
+ * HBL_STATUS_BACKEND_UNAVAILABLE, or HBL_STATUS_NON_FINITE naming the first row of `x` with a NaN, an infinity or an
+ * overflow.
  */
-hbl_status hbl_matrix_storage_len(size_t order,
-                                  size_t *words,
-                                  struct hbl_error *error);
-
-/**
- * Checks and packs the caller's own matrix: `signs` is order * order entries 1 or -1, row-major. `result` points into
- * `storage`, which must live as long as it is used.
- *
- * Fails with HBL_STATUS_TRANSFORM, HBL_STATUS_LENGTH, or HBL_STATUS_NOT_HADAMARD naming the first row that holds
- * another value or is not orthogonal to an earlier one.
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_matrix_pack(size_t order,
-                           const int8_t *signs,
-                           size_t signs_len,
-                           uint32_t *storage,
-                           size_t storage_len,
-                           struct hbl_matrix *result,
-                           struct hbl_error *error);
+HBL_API
+hbl_status hbl_stages_quantize(uint32_t backend,
+                               const struct hbl_stages *stages,
+                               const struct hbl_input *x,
+                               struct hbl_activations *activations,
+                               uint8_t *workspace,
+                               size_t workspace_len,
+                               struct hbl_error *error);
 
 /**
  * A transform from its name: outer factors as family:order, then a power of two, joined by `*`, such as "1024",
- * "paley1:12*128" or "quarot:20*quarot:20*8". One block, no signs. The result points at the library's own tables only.
+ * "paley1:12*128" or "quarot:20*quarot:20*8". One block, no signs. The result points at static tables only.
  *
  * Fails with HBL_STATUS_TRANSFORM or HBL_STATUS_SIZE_OVERFLOW.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_transform_named(const char *name,
                                struct hbl_transform *result,
                                struct hbl_error *error);
 
 /**
- * Checks a transform and gives the elements of a row, the product of its orders and its blocks.
+ * A transform of `factor_count` outer factors, outermost first, and the innermost power of two: 1, 2, 4, ... One block,
+ * no signs. `factors` is not needed afterwards, but the storage of matrices that hbl_matrix_pack made is.
  *
- * Fails with HBL_STATUS_TRANSFORM, HBL_STATUS_SIZE_OVERFLOW, HBL_STATUS_ZERO_SIZE (no blocks), HBL_STATUS_LENGTH (of
- * the signs) or HBL_STATUS_VALUE (a sign that is neither 1 nor -1, or too many factors).
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_TRANSFORM (more factors than this library takes, at present 3; or not a power of two),
+ * HBL_STATUS_SIZE_OVERFLOW, or HBL_STATUS_HANDLE (a factor).
  */
+HBL_API
+hbl_status hbl_transform_new(const struct hbl_matrix *factors,
+                             size_t factor_count,
+                             size_t power_of_two,
+                             struct hbl_transform *result,
+                             struct hbl_error *error);
+
+/**
+ * Changes a transform to work on each of `blocks` contiguous blocks of a row, at least 1.
+ *
+ * Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW, HBL_STATUS_LENGTH (signs were set for another length) or
+ * HBL_STATUS_HANDLE; then the transform is as it was.
+ */
+HBL_API
+hbl_status hbl_transform_set_blocks(struct hbl_transform *transform,
+                                    size_t blocks,
+                                    struct hbl_error *error);
+
+/**
+ * Gives a transform a sign (1 or -1) for each element of a row: forward is H (s * x), transpose is s * (H^T x). They are
+ * not copied: `signs` must live, unchanged, as long as the transform is used.
+ *
+ * Fails with HBL_STATUS_LENGTH unless `signs_len` is the length of a row, HBL_STATUS_SIGN (neither 1 nor -1) or
+ * HBL_STATUS_HANDLE; then the transform is as it was.
+ */
+HBL_API
+hbl_status hbl_transform_set_signs(struct hbl_transform *transform,
+                                   const int8_t *signs,
+                                   size_t signs_len,
+                                   struct hbl_error *error);
+
+/**
+ * The elements of a row: the product of the orders and the blocks.
+ *
+ * Fails with HBL_STATUS_HANDLE.
+ */
+HBL_API
 hbl_status hbl_transform_row_len(const struct hbl_transform *transform,
                                  size_t *row_len,
                                  struct hbl_error *error);
@@ -787,12 +953,10 @@ hbl_status hbl_transform_row_len(const struct hbl_transform *transform,
  * Transforms every row of `x`, in place: any number of contiguous rows. Elements that are not finite spread over their
  * block; the quantisers find them.
  *
- * Fails as hbl_transform_row_len does; with HBL_STATUS_TRANSFORM_LENGTH if `x` is not a whole number of rows; with
+ * Fails with HBL_STATUS_TRANSFORM_LENGTH if `x` is not a whole number of rows, HBL_STATUS_HANDLE,
  * HBL_STATUS_UNKNOWN_BACKEND or HBL_STATUS_BACKEND_UNAVAILABLE.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_hadamard_forward_f32(uint32_t backend,
                                     const struct hbl_transform *transform,
                                     float *x,
@@ -803,10 +967,8 @@ hbl_status hbl_hadamard_forward_f32(uint32_t backend,
  * Applies the transpose, the inverse of hbl_hadamard_forward_f32, to every row of `x`, in place.
  *
  * Fails as hbl_hadamard_forward_f32 does.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_hadamard_transpose_f32(uint32_t backend,
                                       const struct hbl_transform *transform,
                                       float *x,
@@ -815,10 +977,8 @@ hbl_status hbl_hadamard_transpose_f32(uint32_t backend,
 
 /**
  * hbl_hadamard_forward_f32 in double precision, by portable code.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_hadamard_forward_f64(const struct hbl_transform *transform,
                                     double *x,
                                     size_t x_len,
@@ -826,60 +986,19 @@ hbl_status hbl_hadamard_forward_f64(const struct hbl_transform *transform,
 
 /**
  * hbl_hadamard_transpose_f32 in double precision, by portable code.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_hadamard_transpose_f64(const struct hbl_transform *transform,
                                       double *x,
                                       size_t x_len,
                                       struct hbl_error *error);
 
 /**
- * Ternary weights from trained ones: w = clamp(round_half_even(W / (a + epsilon)), -1, 1) with a = mean |W| over all
- * `weights_len` weights, which is stored in `scale`.
- *
- * Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_LENGTH, HBL_STATUS_EPSILON or HBL_STATUS_NON_FINITE (row 0).
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_absmean(uint32_t backend,
-                       const float *weights,
-                       size_t weights_len,
-                       float epsilon,
-                       int8_t *ternary,
-                       size_t ternary_len,
-                       float *scale,
-                       struct hbl_error *error);
-
-/**
- * hbl_absmean for each row of `columns` weights on its own; `scales` receives one a for each of its `scales_len` rows.
- *
- * Fails as hbl_absmean does; HBL_STATUS_NON_FINITE names the row.
- *
- * # Safety
- * See the rules at the top of the header.
- */
-hbl_status hbl_absmean_rows(uint32_t backend,
-                            size_t columns,
-                            const float *weights,
-                            size_t weights_len,
-                            float epsilon,
-                            int8_t *ternary,
-                            size_t ternary_len,
-                            float *scales,
-                            size_t scales_len,
-                            struct hbl_error *error);
-
-/**
  * Checks a spec and gives the bytes of its packed blob and its number of scales: 1, N, or N * ceil(K / group).
  *
- * Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_VALUE (layout, scaling).
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_VALUE (layout, scaling, group).
  */
+HBL_API
 hbl_status hbl_weights_packed_len(const struct hbl_weight_spec *spec,
                                   size_t *blob_len,
                                   size_t *scales_len,
@@ -889,12 +1008,10 @@ hbl_status hbl_weights_packed_len(const struct hbl_weight_spec *spec,
  * Packs `[N, K]` row-major weights -1, 0, 1 and their scales (`[N, groups]`, row-major) into `blob`: plain bytes, the
  * same on every machine, to be kept in a file or sent.
  *
- * Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE (not finite,
- * or not an f16 where that is stored).
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE
+ * (not finite, or not an f16 where that is stored).
  */
+HBL_API
 hbl_status hbl_weights_pack(const struct hbl_weight_spec *spec,
                             const int8_t *ternary,
                             size_t ternary_len,
@@ -905,14 +1022,25 @@ hbl_status hbl_weights_pack(const struct hbl_weight_spec *spec,
                             struct hbl_error *error);
 
 /**
+ * The length of the blob that starts with these bytes, of which the first HBL_BLOB_HEADER_SIZE are looked at: how much
+ * of a file to read or map.
+ *
+ * Fails with HBL_STATUS_BLOB_LENGTH (fewer bytes than a header), HBL_STATUS_BLOB_MAGIC, HBL_STATUS_BLOB_VERSION or
+ * HBL_STATUS_BLOB_HEADER.
+ */
+HBL_API
+hbl_status hbl_weights_blob_len(const uint8_t *start,
+                                size_t start_len,
+                                size_t *blob_len,
+                                struct hbl_error *error);
+
+/**
  * Opens a blob and checks all of it: header, length, checksums, every scale and every code. Nothing is copied.
  *
  * Fails with HBL_STATUS_BLOB_LENGTH, HBL_STATUS_BLOB_MAGIC, HBL_STATUS_BLOB_VERSION, HBL_STATUS_BLOB_HEADER,
  * HBL_STATUS_BLOB_PAYLOAD, HBL_STATUS_SCALE or HBL_STATUS_CODE.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_weights_open(const uint8_t *blob,
                             size_t blob_len,
                             struct hbl_weights *weights,
@@ -923,23 +1051,20 @@ hbl_status hbl_weights_open(const uint8_t *blob,
  * read through. Damage behind the header then gives wrong numbers, never undefined behaviour.
  *
  * Fails with HBL_STATUS_BLOB_LENGTH, HBL_STATUS_BLOB_MAGIC, HBL_STATUS_BLOB_VERSION or HBL_STATUS_BLOB_HEADER.
- *
- * # Safety
- * See the rules at the top of the header.
  */
+HBL_API
 hbl_status hbl_weights_open_verified(const uint8_t *blob,
                                      size_t blob_len,
                                      struct hbl_weights *weights,
                                      struct hbl_error *error);
 
 /**
- * Shape and format of opened weights.
+ * Shape and format of opened weights. `spec` is a description that was initialised: its fields are written as far as its
+ * struct_size reaches.
  *
- * Fails as hbl_weights_open_verified does.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_HANDLE.
  */
+HBL_API
 hbl_status hbl_weights_spec(const struct hbl_weights *weights,
                             struct hbl_weight_spec *spec,
                             struct hbl_error *error);
@@ -947,11 +1072,9 @@ hbl_status hbl_weights_spec(const struct hbl_weights *weights,
 /**
  * The inverse of hbl_weights_pack: `[N, K]` row-major weights -1, 0, 1 and their scales.
  *
- * Fails as hbl_weights_open_verified does, or with HBL_STATUS_LENGTH.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_LENGTH or HBL_STATUS_HANDLE.
  */
+HBL_API
 hbl_status hbl_weights_unpack(const struct hbl_weights *weights,
                               int8_t *ternary,
                               size_t ternary_len,
@@ -963,11 +1086,9 @@ hbl_status hbl_weights_unpack(const struct hbl_weights *weights,
  * Packs the same matrix in another layout (an hbl_layout). The length of `blob` is what hbl_weights_packed_len says of
  * the weights' spec (hbl_weights_spec) with that layout.
  *
- * Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH, or as hbl_weights_open_verified.
- *
- * # Safety
- * See the rules at the top of the header.
+ * Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH or HBL_STATUS_HANDLE.
  */
+HBL_API
 hbl_status hbl_weights_repack(const struct hbl_weights *weights,
                               uint32_t layout,
                               uint8_t *blob,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = 4, FEATURES = 1536, OUTPUTS = 32 };
+enum { TOKENS = 4, INPUTS = 1536, OUTPUTS = 32 };
 
 static const float EPSILON = 1e-5f;
 static uint32_t state = 1;
@@ -46,7 +46,7 @@ int main(void) {
     printf("backend %s\n", hbl_backend_name(backend));
 
     /* Offline: trained weights to ternary ones, packed into a blob that a file could hold. */
-    const size_t weights_len = (size_t)OUTPUTS * FEATURES;
+    const size_t weights_len = (size_t)OUTPUTS * INPUTS;
     float *trained = allocate(weights_len, sizeof *trained);
     int8_t *ternary = allocate(weights_len, sizeof *ternary);
     for (size_t i = 0; i < weights_len; i++) {
@@ -55,27 +55,33 @@ int main(void) {
     float alpha;
     check(hbl_absmean(backend, trained, weights_len, EPSILON, ternary, weights_len, &alpha, &error));
 
-    const hbl_weight_spec spec = {OUTPUTS, FEATURES, HBL_LAYOUT_T2, HBL_SCALING_TENSOR};
+    hbl_weight_spec spec = HBL_WEIGHT_SPEC_INIT;
+    spec.outputs = OUTPUTS;
+    spec.inputs = INPUTS;
+    spec.layout = HBL_LAYOUT_TWO_BIT;
     size_t blob_len, scales_len;
     check(hbl_weights_packed_len(&spec, &blob_len, &scales_len, &error));
     uint8_t *blob = allocate(blob_len, 1);
     check(hbl_weights_pack(&spec, ternary, weights_len, &alpha, scales_len, blob, blob_len, &error));
     printf("weights: %zu bytes, alpha 0x%08" PRIx32 "\n", blob_len, bits(alpha));
 
-    /* The layer is a description that points to the blob and the transform. */
+    /* The layer is a description that points to the opened weights and to what happens before them. */
+    hbl_weights weights;
     hbl_transform transform;
+    check(hbl_weights_open(blob, blob_len, &weights, &error));
     check(hbl_transform_named("paley1:12*128", &transform, &error));
-    hbl_layer layer = {
-        .transform = &transform,
-        .norm = HBL_NORM_RMS,
-        .norm_epsilon = EPSILON,
-        .rule = HBL_RULE_INT4_ABSMEAN,
-        .epsilon = EPSILON,
-    };
-    check(hbl_weights_open(blob, blob_len, &layer.weights, &error));
+    hbl_stages stages = HBL_STAGES_INIT;
+    stages.inputs = INPUTS;
+    stages.norm = HBL_NORM_RMS;
+    stages.transform = &transform;
+    stages.rule = HBL_RULE_INT4_ABSMEAN;
+    stages.norm_epsilon = stages.quantizer_epsilon = EPSILON;
+    hbl_layer layer = HBL_LAYER_INIT;
+    layer.stages = &stages;
+    layer.weights = &weights;
 
     /* Activations with outlier channels, as real ones have. */
-    const size_t x_len = (size_t)TOKENS * FEATURES, y_len = (size_t)TOKENS * OUTPUTS;
+    const size_t x_len = (size_t)TOKENS * INPUTS, y_len = (size_t)TOKENS * OUTPUTS;
     float *x = allocate(x_len, sizeof *x);
     float *y = allocate(y_len, sizeof *y);
     for (size_t i = 0; i < x_len; i++) {
@@ -87,8 +93,11 @@ int main(void) {
     size_t workspace_len;
     check(hbl_layer_workspace_len(&layer, TOKENS, &workspace_len, &error));
     uint8_t *workspace = allocate(workspace_len, 1);
-    check(hbl_layer_forward(backend, &layer, TOKENS, x, x_len, y, y_len, OUTPUTS, workspace, workspace_len,
-                            &error));
+    hbl_input input = HBL_INPUT_INIT;
+    input.data = x;
+    input.len = x_len;
+    input.tokens = TOKENS;
+    check(hbl_layer_forward(backend, &layer, &input, y, y_len, OUTPUTS, workspace, workspace_len, &error));
 
     for (size_t token = 0; token < TOKENS; token++) {
         for (size_t output = 0; output < OUTPUTS; output++) {

@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr std::size_t tokens = 4, features = 1536, outputs = 32;
+constexpr std::size_t tokens = 4, inputs = 1536, outputs = 32;
 constexpr float epsilon = 1e-5f;
 
 // Numbers in -8..8 that every language computes alike.
@@ -48,7 +48,7 @@ void run() {
     Random random;
 
     // Offline: trained weights to ternary ones, packed into a blob that a file could hold.
-    std::vector<float> trained(outputs * features);
+    std::vector<float> trained(outputs * inputs);
     for (float &weight : trained) {
         weight = random.next();
     }
@@ -56,26 +56,30 @@ void run() {
     float alpha;
     call(hbl_absmean, backend, trained.data(), trained.size(), epsilon, ternary.data(), ternary.size(), &alpha);
 
-    const hbl_weight_spec spec{outputs, features, HBL_LAYOUT_T2, HBL_SCALING_TENSOR};
+    hbl_weight_spec spec = HBL_WEIGHT_SPEC_INIT;
+    spec.outputs = outputs;
+    spec.inputs = inputs;
+    spec.layout = HBL_LAYOUT_TWO_BIT;
     std::size_t blob_len, scales_len;
     call(hbl_weights_packed_len, &spec, &blob_len, &scales_len);
     std::vector<std::uint8_t> blob(blob_len);
     call(hbl_weights_pack, &spec, ternary.data(), ternary.size(), &alpha, scales_len, blob.data(), blob.size());
     std::printf("weights: %zu bytes, alpha 0x%08" PRIx32 "\n", blob.size(), bits(alpha));
 
-    // The layer is a description that points to the blob and the transform.
+    // What happens before the product. Layers with a common input would share it.
+    hbl_weights weights;
     hbl_transform transform;
+    call(hbl_weights_open, blob.data(), blob.size(), &weights);
     call(hbl_transform_named, "paley1:12*128", &transform);
-    hbl_layer layer{};
-    layer.transform = &transform;
-    layer.norm = HBL_NORM_RMS;
-    layer.norm_epsilon = epsilon;
-    layer.rule = HBL_RULE_INT4_ABSMEAN;
-    layer.epsilon = epsilon;
-    call(hbl_weights_open, blob.data(), blob.size(), &layer.weights);
+    hbl_stages stages = HBL_STAGES_INIT;
+    stages.inputs = inputs;
+    stages.norm = HBL_NORM_RMS;
+    stages.transform = &transform;
+    stages.rule = HBL_RULE_INT4_ABSMEAN;
+    stages.norm_epsilon = stages.quantizer_epsilon = epsilon;
 
     // Activations with outlier channels, as real ones have.
-    std::vector<float> x(tokens * features);
+    std::vector<float> x(tokens * inputs);
     for (float &value : x) {
         value = random.next();
     }
@@ -84,27 +88,37 @@ void run() {
     }
 
     // Phase 1: quantise.
-    std::vector<std::uint8_t> values(tokens * hbl_row_bytes(4, features));
+    std::vector<std::uint8_t> values(tokens * hbl_row_bytes(4, inputs));
     std::vector<float> scales(tokens);
     std::vector<std::int32_t> sums(tokens);
-    const hbl_activations activations{4,      0, tokens, features, values.data(), values.size(), scales.data(),
-                                      sums.data()};
+    hbl_activations activations = HBL_ACTIVATIONS_INIT;
+    activations.bits = 4;
+    activations.tokens = tokens;
+    activations.inputs = inputs;
+    activations.values = values.data();
+    activations.values_len = values.size();
+    activations.scales = scales.data();
+    activations.sums = sums.data();
+    hbl_input input = HBL_INPUT_INIT;
+    input.data = x.data();
+    input.len = x.size();
+    input.tokens = tokens;
     std::size_t workspace_len;
-    call(hbl_layer_quantize_workspace_len, &layer, &workspace_len);
+    call(hbl_stages_workspace_len, &stages, &workspace_len);
     std::vector<std::uint8_t> workspace(workspace_len);
-    call(hbl_layer_quantize, backend, &layer, x.data(), x.size(), &activations, workspace.data(),
-         workspace.size());
+    call(hbl_stages_quantize, backend, &stages, &input, &activations, workspace.data(), workspace.size());
 
     // Phase 2: each thread multiplies its share of the outputs into its columns of y.
     std::vector<float> y(tokens * outputs);
     const auto multiply = [&](std::size_t start, std::size_t end, hbl_error &error) {
         std::vector<std::uint8_t> own(hbl_product_workspace_len());
-        hbl_layer_multiply(backend, &layer, &activations, hbl_range{0, tokens}, hbl_range{start, end},
-                           y.data() + start, y.size() - start, outputs, own.data(), own.size(), &error);
+        hbl_product_f32(backend, &weights, &activations, hbl_range{0, tokens}, hbl_range{start, end}, y.data() + start,
+                        y.size() - start, outputs, own.data(), own.size(), &error);
     };
+    const std::size_t half = hbl_product_preferred_outputs();
     hbl_error errors[2];
-    std::thread other(multiply, 0, 13, std::ref(errors[0]));
-    multiply(13, outputs, errors[1]);
+    std::thread other(multiply, 0, half, std::ref(errors[0]));
+    multiply(half, outputs, errors[1]);
     other.join();
     for (const hbl_error &error : errors) {
         if (error.status != HBL_STATUS_OK) {

@@ -2,12 +2,12 @@
 
 use core::ffi::{CStr, c_char};
 
-use core_crate::{Backend, BackendId, Error, Result};
+use core_crate::{Backend, BackendId, Error};
 
-use crate::error::{guard, hbl_error, hbl_status};
-use crate::memory::{Caller, text};
+use super::error::{Result, guard, hbl_error, hbl_status};
+use super::memory::{Writes, text};
 
-/// The `backend` argument that means the best of this CPU, or the lower one set with hbl_backend_force.
+/// The `backend` argument that means the best of this CPU, or the one set with hbl_backend_force.
 pub const HBL_BACKEND_BEST: u32 = u32::MAX;
 
 /// Bytes of a backend's name, the NUL included.
@@ -27,37 +27,50 @@ static NAMES: [[u8; NAME_SIZE]; BackendId::ALL.len()] = {
 };
 
 /// The backend of an argument.
+#[inline(always)]
 pub(crate) fn backend(number: u32) -> Result<Backend> {
     match number {
         HBL_BACKEND_BEST => Ok(Backend::best()),
-        number => Backend::new(BackendId::from_number(number)?),
+        number => Ok(Backend::new(BackendId::try_from(number)?)?),
     }
 }
 
-/// Writes the numbers of the backends this CPU can run, best first and scalar (0) last, but no more than `capacity` of
-/// them; returns how many there are. Numbers are append-only, so they may be stored. `ids` may be NULL if `capacity` is
-/// 0.
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Writes the numbers of the backends this CPU can run, in falling order of speed and scalar (0) last, but no more than
+/// `capacity` of them; `count` receives how many there are. Numbers are append-only, so they may be stored. `ids` may
+/// be NULL if `capacity` is 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hbl_backend_list(ids: *mut u32, capacity: usize) -> usize {
-    let available = || Backend::available().map(|backend| backend.id() as u32);
-    if let Ok(ids) = Caller::new().writes("ids", ids, capacity) {
-        // SAFETY: checked, and valid by the header's rules.
-        let ids = unsafe { ids.slice() };
-        ids.iter_mut().zip(available()).for_each(|(slot, id)| *slot = id);
-    }
-    available().count()
+pub unsafe extern "C" fn hbl_backend_list(
+    ids: *mut u32,
+    capacity: usize,
+    count: *mut usize,
+    error: *mut hbl_error,
+) -> hbl_status {
+    let body = || {
+        let (writes, _) = Writes::new().and("ids", ids, capacity)?;
+        let (_, out) = writes.and("count", count, 1)?;
+        let mut found = 0;
+        for backend in Backend::available() {
+            if found < capacity {
+                // SAFETY: within the buffer, which is valid by the header's rules.
+                unsafe { ids.add(found).write(backend.id() as u32) };
+            }
+            found += 1;
+        }
+        // SAFETY: one element, valid by the header's rules.
+        unsafe { out.set(found) };
+        Ok(())
+    };
+    // SAFETY: `error` is valid by the header's rules.
+    unsafe { guard(error, body) }
 }
 
-/// The name of a backend, such as "avx2", or NULL if no backend has that number. Valid for ever. For HBL_BACKEND_BEST,
+/// The name of a backend, such as "avx2", or NULL if no backend has that number. A static string. For HBL_BACKEND_BEST,
 /// the name of the backend it stands for at the moment.
 #[unsafe(no_mangle)]
 pub extern "C" fn hbl_backend_name(backend: u32) -> *const c_char {
     let id = match backend {
         HBL_BACKEND_BEST => Ok(Backend::best().id()),
-        number => BackendId::from_number(number),
+        number => BackendId::try_from(number),
     };
     let at = |id| BackendId::ALL.iter().position(|&other| other == id);
     let name = id.ok().and_then(at).and_then(|index| CStr::from_bytes_until_nul(&NAMES[index]).ok());
@@ -66,10 +79,7 @@ pub extern "C" fn hbl_backend_name(backend: u32) -> *const c_char {
 
 /// The number of the backend with that name, whether this CPU can run it or not.
 ///
-/// Fails with HBL_STATUS_UNKNOWN_BACKEND.
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Fails with HBL_STATUS_NAME.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_backend_from_name(
     name: *const c_char,
@@ -77,10 +87,10 @@ pub unsafe extern "C" fn hbl_backend_from_name(
     error: *mut hbl_error,
 ) -> hbl_status {
     let body = || {
-        let out = Caller::new().writes("backend", backend, 1)?;
+        let (_, out) = Writes::new().and("backend", backend, 1)?;
         // SAFETY: terminated by the header's rules.
-        let name = unsafe { text("name", name) }?.ok_or(Error::UnknownBackend)?;
-        let id = BackendId::from_name(name)?;
+        let name = unsafe { text("name", name) }?.ok_or(Error::Name { argument: "backend" })?;
+        let id: BackendId = name.parse()?;
         // SAFETY: one element, valid by the header's rules.
         unsafe { out.set(id as u32) };
         Ok(())
@@ -89,8 +99,8 @@ pub unsafe extern "C" fn hbl_backend_from_name(
     unsafe { guard(error, body) }
 }
 
-/// The number of the backend that HBL_BACKEND_BEST stands for at the moment. The first use of it, or of `amx`, on a CPU
-/// with tiles asks Linux for leave to use them; the process then has it.
+/// The number of the backend that HBL_BACKEND_BEST stands for at the moment. A backend that has never run on a real CPU
+/// (at present `amx`) is not chosen, only taken by number or with hbl_backend_force.
 #[unsafe(no_mangle)]
 pub extern "C" fn hbl_backend_best() -> u32 {
     Backend::best().id() as u32
@@ -102,17 +112,18 @@ pub extern "C" fn hbl_backend_available(backend: u32) -> i32 {
     self::backend(backend).is_ok().into()
 }
 
-/// Makes HBL_BACKEND_BEST stand for this backend from now on, in the whole process. It can only lower; all backends
-/// compute the same bits. HBL_BACKEND_BEST itself is refused.
+/// Makes HBL_BACKEND_BEST stand for this backend from now on, in the whole process. It must be one this CPU can run; all
+/// backends compute the same bits. HBL_BACKEND_BEST itself is refused.
 ///
 /// Fails with HBL_STATUS_UNKNOWN_BACKEND or HBL_STATUS_BACKEND_UNAVAILABLE; then nothing changes.
-///
-/// # Safety
-/// See the rules at the top of the header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_backend_force(backend: u32, error: *mut hbl_error) -> hbl_status {
+    let body = || {
+        Backend::force(BackendId::try_from(backend)?)?;
+        Ok(())
+    };
     // SAFETY: `error` is valid by the header's rules.
-    unsafe { guard(error, || Backend::force(BackendId::from_number(backend)?).map(drop)) }
+    unsafe { guard(error, body) }
 }
 
 #[cfg(test)]

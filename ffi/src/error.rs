@@ -3,20 +3,20 @@
 use core::fmt::{self, Write};
 use core::panic::AssertUnwindSafe;
 
-use core_crate::{Error, Result, Status};
+use core_crate::Error;
 
 /// What every function that can fail returns: 0 (HBL_STATUS_OK) or one of `hbl_status_code`.
 pub type hbl_status = i32;
 
 /// The statuses. Append-only: a number never changes its meaning.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum hbl_status_code {
     /// Success.
     HBL_STATUS_OK = 0,
     /// A required pointer is null.
     HBL_STATUS_NULL_POINTER = 1,
-    /// A buffer has the wrong length.
+    /// A buffer has the wrong length, or two arguments disagree about a dimension.
     HBL_STATUS_LENGTH = 2,
     /// A product of sizes overflows, or a dimension is beyond what the format holds.
     HBL_STATUS_SIZE_OVERFLOW = 3,
@@ -26,7 +26,7 @@ pub enum hbl_status_code {
     HBL_STATUS_OVERLAP = 5,
     /// A row holds a NaN or an infinity, or overflows to one.
     HBL_STATUS_NON_FINITE = 6,
-    /// Epsilon is negative, infinite or NaN.
+    /// An epsilon is negative, infinite or NaN.
     HBL_STATUS_EPSILON = 7,
     /// A weight blob has the wrong length.
     HBL_STATUS_BLOB_LENGTH = 8,
@@ -36,19 +36,19 @@ pub enum hbl_status_code {
     HBL_STATUS_BLOB_VERSION = 10,
     /// The weight blob's header is damaged.
     HBL_STATUS_BLOB_HEADER = 11,
-    /// The weight blob's payload is damaged.
+    /// The weight blob's scales or codes are damaged.
     HBL_STATUS_BLOB_PAYLOAD = 12,
     /// A weight is not ternary.
     HBL_STATUS_CODE = 13,
-    /// A weight scale is not finite.
+    /// A weight scale is not finite, or not an f16 where it is stored as one.
     HBL_STATUS_SCALE = 14,
-    /// No such transform.
+    /// No such transform or matrix: its spelling, an order, a length or the number of factors.
     HBL_STATUS_TRANSFORM = 15,
     /// The caller's matrix is not a Hadamard matrix.
     HBL_STATUS_NOT_HADAMARD = 16,
     /// The row length does not fit the transform.
     HBL_STATUS_TRANSFORM_LENGTH = 17,
-    /// No such backend.
+    /// No backend has that number.
     HBL_STATUS_UNKNOWN_BACKEND = 18,
     /// This machine cannot run the backend.
     HBL_STATUS_BACKEND_UNAVAILABLE = 19,
@@ -58,13 +58,25 @@ pub enum hbl_status_code {
     HBL_STATUS_STRIDE = 21,
     /// The workspace is too small.
     HBL_STATUS_WORKSPACE = 22,
-    /// An argument is outside its documented set.
+    /// An argument or a field is outside its documented set.
     HBL_STATUS_VALUE = 23,
     /// A defect of the library itself; nothing else produces it.
     HBL_STATUS_INTERNAL = 24,
     /// A pointer is not aligned for its element.
     HBL_STATUS_MISALIGNED = 25,
+    /// A description's struct_size is none: it was not set by its initialiser.
+    HBL_STATUS_STRUCT_SIZE = 26,
+    /// A description asks for something that this library does not know: it was made for a newer one.
+    HBL_STATUS_NEWER = 27,
+    /// A handle was not made by this library, or was written to.
+    HBL_STATUS_HANDLE = 28,
+    /// A name is none of its set.
+    HBL_STATUS_NAME = 29,
+    /// A sign is neither 1 nor -1.
+    HBL_STATUS_SIGN = 30,
 }
+
+use hbl_status_code::*;
 
 /// Bytes of `hbl_error.message`, the NUL included.
 pub const HBL_MESSAGE_SIZE: usize = 184;
@@ -73,7 +85,7 @@ pub const HBL_MESSAGE_SIZE: usize = 184;
 pub const HBL_NO_ROW: u64 = u64::MAX;
 
 /// The details of a status. Functions that can fail take a pointer to one as their last argument, which may be NULL;
-/// they overwrite it on success as well.
+/// they overwrite it on success as well. Nothing need be set before. This struct never grows.
 #[repr(C)]
 pub struct hbl_error {
     /// The status that the function returned.
@@ -82,55 +94,214 @@ pub struct hbl_error {
     pub reserved: u32,
     /// The row that was refused (HBL_STATUS_NON_FINITE, HBL_STATUS_CODE, HBL_STATUS_NOT_HADAMARD), else HBL_NO_ROW.
     pub row: u64,
-    /// Which argument was refused, what was expected and what came: UTF-8, always NUL-terminated; empty on success.
+    /// Which argument was refused, what was expected and what came: UTF-8, NUL-terminated; empty on success.
     pub message: [core::ffi::c_char; HBL_MESSAGE_SIZE],
 }
 
-/// What a status means, in one line of ASCII; "unknown status" for a number this build does not know. Never NULL; valid
-/// for ever.
+/// Why a call was refused: by the core, or before it by what only C can get wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Failure {
+    Core(Error),
+    Null { argument: &'static str },
+    Misaligned { argument: &'static str, alignment: usize },
+    Overlap { first: &'static str, second: &'static str },
+    StructSize { argument: &'static str, initialiser: &'static str, actual: usize },
+    NewerFields { argument: &'static str, known: usize, actual: usize },
+    NewerFlags { argument: &'static str, flags: u32 },
+    Reserved { argument: &'static str },
+    Handle { argument: &'static str, maker: &'static str },
+}
+
+pub(crate) type Result<T> = core::result::Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Core(error)
+    }
+}
+
+impl Failure {
+    fn status(&self) -> hbl_status_code {
+        match self {
+            Failure::Null { .. } => HBL_STATUS_NULL_POINTER,
+            Failure::Misaligned { .. } => HBL_STATUS_MISALIGNED,
+            Failure::Overlap { .. } => HBL_STATUS_OVERLAP,
+            Failure::StructSize { .. } => HBL_STATUS_STRUCT_SIZE,
+            Failure::NewerFields { .. } | Failure::NewerFlags { .. } => HBL_STATUS_NEWER,
+            Failure::Reserved { .. } => HBL_STATUS_VALUE,
+            Failure::Handle { .. } => HBL_STATUS_HANDLE,
+            Failure::Core(error) => match error {
+                Error::Length { .. } => HBL_STATUS_LENGTH,
+                Error::SizeOverflow { .. } => HBL_STATUS_SIZE_OVERFLOW,
+                Error::Zero { .. } => HBL_STATUS_ZERO_SIZE,
+                Error::NonFinite { .. } => HBL_STATUS_NON_FINITE,
+                Error::Epsilon { .. } => HBL_STATUS_EPSILON,
+                Error::BlobLength { .. } => HBL_STATUS_BLOB_LENGTH,
+                Error::BlobMagic => HBL_STATUS_BLOB_MAGIC,
+                Error::BlobVersion { .. } => HBL_STATUS_BLOB_VERSION,
+                Error::BlobHeader => HBL_STATUS_BLOB_HEADER,
+                Error::BlobPayload => HBL_STATUS_BLOB_PAYLOAD,
+                Error::Code { .. } => HBL_STATUS_CODE,
+                Error::Scale { .. } => HBL_STATUS_SCALE,
+                Error::TransformName { .. }
+                | Error::FamilyOrder { .. }
+                | Error::PowerOfTwo { .. }
+                | Error::FactorCount { .. }
+                | Error::MatrixOrder { .. } => HBL_STATUS_TRANSFORM,
+                Error::NotHadamard { .. } => HBL_STATUS_NOT_HADAMARD,
+                Error::Sign { .. } => HBL_STATUS_SIGN,
+                Error::TransformLength { .. } => HBL_STATUS_TRANSFORM_LENGTH,
+                Error::BackendNumber { .. } => HBL_STATUS_UNKNOWN_BACKEND,
+                Error::BackendUnavailable { .. } => HBL_STATUS_BACKEND_UNAVAILABLE,
+                Error::Name { .. } => HBL_STATUS_NAME,
+                Error::Range { .. } => HBL_STATUS_RANGE,
+                Error::Stride { .. } => HBL_STATUS_STRIDE,
+                Error::Workspace { .. } => HBL_STATUS_WORKSPACE,
+                Error::Value { .. } => HBL_STATUS_VALUE,
+                // The core may refuse more than this file has heard of; the message tells.
+                _ => HBL_STATUS_VALUE,
+            },
+        }
+    }
+
+    fn row(&self) -> Option<usize> {
+        match *self {
+            Failure::Core(Error::NonFinite { row, .. } | Error::NotHadamard { row }) => Some(row),
+            Failure::Core(Error::Code { output, .. }) => Some(output),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Failure::Core(error) => error.fmt(f),
+            Failure::Null { argument } => write!(f, "{argument}: a null pointer"),
+            Failure::Misaligned { argument, alignment } => {
+                write!(f, "{argument}: expected an address that is a multiple of {alignment}")
+            }
+            Failure::Overlap { first, second } => write!(f, "{first} and {second} overlap"),
+            Failure::StructSize { argument, initialiser, actual } => {
+                write!(
+                    f,
+                    "{argument}: struct_size is {actual}, which no header has; start from {initialiser}"
+                )
+            }
+            Failure::NewerFields { argument, known, actual } => write!(
+                f,
+                "{argument}: this library knows the first {known} bytes of the {actual} of struct_size, and the \
+                 others are not all 0"
+            ),
+            Failure::NewerFlags { argument, flags } => {
+                write!(f, "{argument}: this library does not know the bits {flags:#x} of flags")
+            }
+            Failure::Reserved { argument } => write!(f, "{argument}: expected 0 in reserved"),
+            Failure::Handle { argument, maker } => {
+                write!(f, "{argument}: not a handle that this library's {maker} made, or written to since")
+            }
+        }
+    }
+}
+
+/// What a status means, in one line of ASCII; "unknown status" for a number this library does not know. A static
+/// string, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn hbl_status_text(status: hbl_status) -> *const core::ffi::c_char {
-    Status::from_number(status).map_or(c"unknown status", Status::text).as_ptr()
+    let text = usize::try_from(status).ok().and_then(|number| TEXTS.get(number));
+    text.map_or(c"unknown status", |&(_, text)| text).as_ptr()
 }
+
+/// Each status at its number.
+const TEXTS: [(hbl_status_code, &core::ffi::CStr); 31] = [
+    (HBL_STATUS_OK, c"success"),
+    (HBL_STATUS_NULL_POINTER, c"a required pointer is null"),
+    (HBL_STATUS_LENGTH, c"a buffer has the wrong length, or two arguments disagree about a dimension"),
+    (HBL_STATUS_SIZE_OVERFLOW, c"a size is too large"),
+    (HBL_STATUS_ZERO_SIZE, c"a dimension is zero that must not be"),
+    (HBL_STATUS_OVERLAP, c"two buffers overlap, and one of them is written"),
+    (HBL_STATUS_NON_FINITE, c"a row holds a NaN or an infinity, or overflows to one"),
+    (HBL_STATUS_EPSILON, c"an epsilon is negative, infinite or NaN"),
+    (HBL_STATUS_BLOB_LENGTH, c"a weight blob has the wrong length"),
+    (HBL_STATUS_BLOB_MAGIC, c"the bytes are not a weight blob"),
+    (HBL_STATUS_BLOB_VERSION, c"the weight blob's version is unknown"),
+    (HBL_STATUS_BLOB_HEADER, c"the weight blob's header is damaged"),
+    (HBL_STATUS_BLOB_PAYLOAD, c"the weight blob's scales or codes are damaged"),
+    (HBL_STATUS_CODE, c"a weight is not ternary"),
+    (HBL_STATUS_SCALE, c"a weight scale is not finite, or not an f16 where it is stored as one"),
+    (HBL_STATUS_TRANSFORM, c"no such transform or matrix"),
+    (HBL_STATUS_NOT_HADAMARD, c"the matrix is not a Hadamard matrix"),
+    (HBL_STATUS_TRANSFORM_LENGTH, c"the row length does not fit the transform"),
+    (HBL_STATUS_UNKNOWN_BACKEND, c"no backend has that number"),
+    (HBL_STATUS_BACKEND_UNAVAILABLE, c"this machine cannot run the backend"),
+    (HBL_STATUS_RANGE, c"a range is reversed or out of bounds"),
+    (HBL_STATUS_STRIDE, c"a stride is shorter than a row"),
+    (HBL_STATUS_WORKSPACE, c"the workspace is too small"),
+    (HBL_STATUS_VALUE, c"an argument or a field is outside its documented set"),
+    (HBL_STATUS_INTERNAL, c"a defect of the library itself"),
+    (HBL_STATUS_MISALIGNED, c"a pointer is not aligned for its element"),
+    (HBL_STATUS_STRUCT_SIZE, c"a description's struct_size was not set by its initialiser"),
+    (HBL_STATUS_NEWER, c"a description was made for a newer library"),
+    (HBL_STATUS_HANDLE, c"a handle was not made by this library, or was written to"),
+    (HBL_STATUS_NAME, c"a name is none of its set"),
+    (HBL_STATUS_SIGN, c"a sign is neither 1 nor -1"),
+];
 
 /// Runs the body of a function: no error is lost, and nothing unwinds into C.
 ///
 /// # Safety
 /// `error` is null or valid for writes.
+#[inline]
 pub(crate) unsafe fn guard(error: *mut hbl_error, body: impl FnOnce() -> Result<()>) -> hbl_status {
     // After a panic no state of ours is left behind: the outputs are the caller's, the library has none.
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(body));
+    match std::panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => {
+            if !error.is_null() {
+                // The first byte of the message ends it: a success must not cost a write of them all.
+                // SAFETY: not null, and valid as promised; a misaligned one is written all the same.
+                unsafe {
+                    (&raw mut (*error).status).write_unaligned(HBL_STATUS_OK as hbl_status);
+                    (&raw mut (*error).reserved).write_unaligned(0);
+                    (&raw mut (*error).row).write_unaligned(HBL_NO_ROW);
+                    (&raw mut (*error).message).cast::<core::ffi::c_char>().write(0);
+                }
+            }
+            HBL_STATUS_OK as hbl_status
+        }
+        // SAFETY: as promised.
+        Ok(Err(failure)) => unsafe { report(error, failure.status(), failure.row(), &failure) },
+        Err(payload) => {
+            // Its drop could panic again.
+            core::mem::forget(payload);
+            let message = format_args!("a panic was caught; please report it");
+            // SAFETY: as promised.
+            unsafe { report(error, HBL_STATUS_INTERNAL, None, &message) }
+        }
+    }
+}
+
+/// Writes the details of anything but a success.
+///
+/// # Safety
+/// `error` is null or valid for writes.
+#[cold]
+#[inline(never)]
+unsafe fn report(
+    error: *mut hbl_error,
+    status: hbl_status_code,
+    row: Option<usize>,
+    text: &dyn fmt::Display,
+) -> hbl_status {
     let mut message = Message { bytes: [0; HBL_MESSAGE_SIZE], len: 0 };
-    let (status, row) = match &outcome {
-        Ok(Ok(())) => (Status::Ok, None),
-        Ok(Err(refused)) => {
-            // A message that is too long is cut; nothing else can fail.
-            let _ = write!(message, "{refused}");
-            (refused.status(), row(refused))
-        }
-        Err(_) => {
-            let _ = message.write_str("a panic was caught; please report it");
-            (Status::Internal, None)
-        }
-    };
+    // A message that is too long is cut; nothing else can fail.
+    let _ = write!(message, "{text}");
     if !error.is_null() {
-        let detail = hbl_error {
-            status: status as hbl_status,
-            reserved: 0,
-            row: row.map_or(HBL_NO_ROW, |row| row as u64),
-            message: message.bytes,
-        };
+        let row = row.map_or(HBL_NO_ROW, |row| row as u64);
+        let detail = hbl_error { status: status as hbl_status, reserved: 0, row, message: message.bytes };
         // SAFETY: not null, and valid as promised; a misaligned one is written all the same.
         unsafe { error.write_unaligned(detail) };
     }
     status as hbl_status
-}
-
-fn row(error: &Error) -> Option<usize> {
-    match *error {
-        Error::NonFinite { row, .. } | Error::Code { row, .. } | Error::NotHadamard { row } => Some(row),
-        _ => None,
-    }
 }
 
 struct Message {
@@ -156,41 +327,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_the_cores() {
-        use hbl_status_code::*;
-        let pairs = [
-            (HBL_STATUS_OK, Status::Ok),
-            (HBL_STATUS_NULL_POINTER, Status::NullPointer),
-            (HBL_STATUS_LENGTH, Status::Length),
-            (HBL_STATUS_SIZE_OVERFLOW, Status::SizeOverflow),
-            (HBL_STATUS_ZERO_SIZE, Status::ZeroSize),
-            (HBL_STATUS_OVERLAP, Status::Overlap),
-            (HBL_STATUS_NON_FINITE, Status::NonFinite),
-            (HBL_STATUS_EPSILON, Status::Epsilon),
-            (HBL_STATUS_BLOB_LENGTH, Status::BlobLength),
-            (HBL_STATUS_BLOB_MAGIC, Status::BlobMagic),
-            (HBL_STATUS_BLOB_VERSION, Status::BlobVersion),
-            (HBL_STATUS_BLOB_HEADER, Status::BlobHeader),
-            (HBL_STATUS_BLOB_PAYLOAD, Status::BlobPayload),
-            (HBL_STATUS_CODE, Status::Code),
-            (HBL_STATUS_SCALE, Status::Scale),
-            (HBL_STATUS_TRANSFORM, Status::Transform),
-            (HBL_STATUS_NOT_HADAMARD, Status::NotHadamard),
-            (HBL_STATUS_TRANSFORM_LENGTH, Status::TransformLength),
-            (HBL_STATUS_UNKNOWN_BACKEND, Status::UnknownBackend),
-            (HBL_STATUS_BACKEND_UNAVAILABLE, Status::BackendUnavailable),
-            (HBL_STATUS_RANGE, Status::Range),
-            (HBL_STATUS_STRIDE, Status::Stride),
-            (HBL_STATUS_WORKSPACE, Status::Workspace),
-            (HBL_STATUS_VALUE, Status::Value),
-            (HBL_STATUS_INTERNAL, Status::Internal),
-            (HBL_STATUS_MISALIGNED, Status::Misaligned),
-        ];
-        for (number, (ours, cores)) in pairs.into_iter().enumerate() {
-            assert_eq!((ours as usize, cores as usize), (number, number), "{ours:?}");
-            assert_eq!(Status::from_number(number as i32), Some(cores));
+    fn every_status_has_its_number_and_text() {
+        for (number, (status, text)) in TEXTS.into_iter().enumerate() {
+            assert_eq!(status as usize, number, "{status:?}");
+            assert!(text.to_bytes().is_ascii() && !text.is_empty(), "{status:?}");
         }
-        assert_eq!(Status::from_number(pairs.len() as i32), None, "a status the header does not have");
     }
 
     #[test]
@@ -201,6 +342,9 @@ mod tests {
         let status = unsafe { guard(&mut error, || panic!("deliberate")) };
         assert_eq!((status, error.status, error.row), (24, 24, HBL_NO_ROW));
         assert_eq!(error.message[HBL_MESSAGE_SIZE - 1], 0);
+        // SAFETY: `error` is ours.
+        let status = unsafe { guard(&mut error, || Ok(())) };
+        assert_eq!((status, error.status, error.row, error.message[0]), (0, 0, HBL_NO_ROW, 0));
     }
 
     #[test]

@@ -1,184 +1,150 @@
-//! Ternary weights: made, packed, opened, unpacked.
+//! Ternary weights: packed, opened, unpacked.
 
-use core_crate::weights::{self, Layout, Scaling, WeightSpec, Weights};
-use core_crate::{Error, Result};
+use core_crate::{Error, GroupLen, Layout, Scaling, WeightSpec, Weights};
 
-use crate::backend::backend;
-use crate::error::{guard, hbl_error, hbl_status};
-use crate::memory::{Caller, read};
+use super::describe::{Description, describe, description, store};
+use super::error::{Result, guard, hbl_error, hbl_status};
+use super::handle::{Prepared, Seal, open, prepare};
+use super::memory::{Reads, Regions, Writes};
 
-/// How codes are packed.
+/// How codes are packed. The numbers are those of the blob's header.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub enum hbl_layout {
-    /// Two bits a weight.
-    HBL_LAYOUT_T2 = 2,
-    /// Five weights to a byte: 1.6 bits each.
-    HBL_LAYOUT_T5 = 5,
+    /// Two bits a weight. The faster one wherever memory is not what limits.
+    HBL_LAYOUT_TWO_BIT = 2,
+    /// Five weights (trits) a byte, 1.625 bits each. The faster one for few tokens and weights that no cache holds.
+    HBL_LAYOUT_FIVE_TRIT = 5,
 }
 
-/// How many scales a weight matrix has.
+/// How many scales a weight matrix has. The numbers are those of the blob's header.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub enum hbl_scaling {
     /// One.
     HBL_SCALING_TENSOR = 0,
-    /// One for each of the N rows.
+    /// One for each of the N outputs.
     HBL_SCALING_ROW = 1,
-    /// One for each run of 64 columns of each row; the last run may be shorter.
-    HBL_SCALING_GROUP_64 = 64,
-    /// The same with 128 columns.
-    HBL_SCALING_GROUP_128 = 128,
-    /// The same with 256 columns.
-    HBL_SCALING_GROUP_256 = 256,
-    /// Runs of 64 columns, their scales stored as f16: each must be one, as those of the published formats with groups
-    /// are. Half the bytes, and the same results.
-    HBL_SCALING_GROUP_64_F16 = 0x10040,
-    /// The same with 128 columns.
-    HBL_SCALING_GROUP_128_F16 = 0x10080,
-    /// The same with 256 columns.
-    HBL_SCALING_GROUP_256_F16 = 0x10100,
+    /// One for each run of `group` inputs of each output; the last run may be shorter.
+    HBL_SCALING_GROUP = 2,
+    /// The same, stored as f16: each scale must be one, as those of the published formats with groups are. Half the bytes,
+    /// and the same results.
+    HBL_SCALING_GROUP_F16 = 3,
 }
 
-/// What an hbl_scaling adds to the columns of a group whose scales are f16.
-const F16: u32 = 0x10000;
+/// Bytes of a blob's header: what hbl_weights_blob_len looks at.
+pub const HBL_BLOB_HEADER_SIZE: usize = 64;
 
-/// Shape and format of a weight matrix `[N, K]`: N outputs, K inputs.
+/// Shape and format of a weight matrix `[N, K]`: N outputs, K inputs. Start from HBL_WEIGHT_SPEC_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hbl_weight_spec {
-    /// N, at least 1.
-    pub rows: usize,
-    /// K, at least 1.
-    pub columns: usize,
+    /// sizeof(hbl_weight_spec).
+    pub struct_size: usize,
+    /// 0.
+    pub flags: u32,
     /// An hbl_layout.
     pub layout: u32,
+    /// N, at least 1.
+    pub outputs: usize,
+    /// K, at least 1.
+    pub inputs: usize,
     /// An hbl_scaling.
     pub scaling: u32,
+    /// Inputs that share a scale: 64, 128 or 256 where the scaling is by group, else 0.
+    pub group: u32,
 }
+description!(hbl_weight_spec, "HBL_WEIGHT_SPEC_INIT", 0);
 
-/// Packed weights, opened: where the blob is. Made by hbl_weights_open or hbl_weights_open_verified; the blob must live,
-/// unchanged, as long as it is used. Every function that takes one checks the blob's header again.
+/// Packed weights, opened. A handle, made by hbl_weights_open or hbl_weights_open_verified: the header is checked then, not
+/// at each use. The blob must live, unchanged, as long as the handle is used. It may be copied, and there is nothing to
+/// free.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hbl_weights {
-    /// The blob, of any alignment.
-    pub blob: *const u8,
-    /// Its length in bytes.
-    pub blob_len: usize,
+    /// The library's own.
+    pub opaque: [u64; 32],
+}
+
+impl Prepared for Weights<'static> {
+    type Opaque = hbl_weights;
+    const MAKER: &'static str = "hbl_weights_open or hbl_weights_open_verified";
+    const MAGIC: u64 = u64::from_le_bytes(*b"hblwei.1");
+
+    #[inline(always)]
+    fn fingerprint(&self, seal: &mut Seal) {
+        let (scales, codes) = self.parts();
+        let (scaling, group) = numbers(self.spec().scaling());
+        seal.slice(scales);
+        seal.slice(codes);
+        seal.add(self.outputs());
+        seal.add(self.inputs());
+        seal.add((scaling << 24 | group << 8 | self.spec().layout() as u32) as usize);
+    }
+}
+
+/// Opens a handle. Its blob is to be declared as read ([`reads_blob`]) before it is used.
+///
+/// # Safety
+/// The pointer obeys the header's rules during `'a`.
+#[inline(always)]
+pub(crate) unsafe fn weights<'a>(it: *const hbl_weights) -> Result<&'a Weights<'static>> {
+    // SAFETY: as promised.
+    unsafe { open("weights", it) }
+}
+
+/// Declares the blob of opened weights as read.
+#[inline(always)]
+pub(crate) fn reads_blob(reads: &Reads<impl Regions>, weights: &Weights<'_>) -> Result<()> {
+    let (scales, codes) = weights.parts();
+    reads.bytes("blob", scales.as_ptr().addr() - HBL_BLOB_HEADER_SIZE, codes.as_ptr_range().end.addr())
+}
+
+/// An hbl_scaling and a group.
+#[inline(always)]
+const fn numbers(scaling: Scaling) -> (u32, u32) {
+    match scaling {
+        Scaling::Tensor => (0, 0),
+        Scaling::Row => (1, 0),
+        Scaling::Group(group) => (2, group as u32),
+        Scaling::GroupF16(group) => (3, group as u32),
+    }
 }
 
 impl hbl_weight_spec {
-    fn check(self) -> Result<WeightSpec> {
-        let layout = match self.layout {
-            2 => Layout::T2,
-            5 => Layout::T5,
-            other => return Err(Error::Value { argument: "layout", value: other as usize }),
+    fn check(&self) -> Result<WeightSpec> {
+        let layout = Layout::try_from(self.layout)?;
+        let group = || GroupLen::try_from(self.group as usize);
+        let scaling = match (self.scaling, self.group) {
+            (0, 0) => Scaling::Tensor,
+            (1, 0) => Scaling::Row,
+            (2, _) => Scaling::Group(group()?),
+            (3, _) => Scaling::GroupF16(group()?),
+            (0 | 1, other) => {
+                return Err(Error::Value { argument: "scale group", value: other as usize }.into());
+            }
+            (other, _) => return Err(Error::Value { argument: "scaling", value: other as usize }.into()),
         };
-        let scaling = match self.scaling {
-            0 => Scaling::Tensor,
-            1 => Scaling::Row,
-            group if group & F16 != 0 => Scaling::GroupF16((group - F16) as usize),
-            group => Scaling::Group(group as usize),
-        };
-        WeightSpec::new(self.rows, self.columns, layout, scaling)
+        Ok(WeightSpec::new(self.outputs, self.inputs, layout, scaling)?)
     }
 
     fn of(spec: &WeightSpec) -> hbl_weight_spec {
-        let scaling = match spec.scaling() {
-            Scaling::Tensor => 0,
-            Scaling::Row => 1,
-            Scaling::Group(columns) => columns as u32,
-            Scaling::GroupF16(columns) => F16 + columns as u32,
-        };
-        hbl_weight_spec { rows: spec.rows(), columns: spec.columns(), layout: spec.layout() as u32, scaling }
-    }
-}
-
-impl hbl_weights {
-    /// The core's view, the blob declared as read.
-    ///
-    /// # Safety
-    /// The blob is valid for reads during `'a`.
-    pub(crate) unsafe fn open<'a>(self, caller: &mut Caller) -> Result<Weights<'a>> {
-        let blob = caller.reads("blob", self.blob, self.blob_len)?;
-        // SAFETY: as promised.
-        Weights::open_verified(unsafe { blob.slice() })
-    }
-}
-
-/// Ternary weights from trained ones: w = clamp(round_half_even(W / (a + epsilon)), -1, 1) with a = mean |W| over all
-/// `weights_len` weights, which is stored in `scale`.
-///
-/// Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_LENGTH, HBL_STATUS_EPSILON or HBL_STATUS_NON_FINITE (row 0).
-///
-/// # Safety
-/// See the rules at the top of the header.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hbl_absmean(
-    backend: u32,
-    weights: *const f32,
-    weights_len: usize,
-    epsilon: f32,
-    ternary: *mut i8,
-    ternary_len: usize,
-    scale: *mut f32,
-    error: *mut hbl_error,
-) -> hbl_status {
-    let body = || {
-        let backend = self::backend(backend)?;
-        let mut caller = Caller::new();
-        let weights = caller.reads("weights", weights, weights_len)?;
-        let ternary = caller.writes("ternary", ternary, ternary_len)?;
-        let scale = caller.writes("scale", scale, 1)?;
-        // SAFETY: valid by the header's rules.
-        unsafe { scale.set(weights::absmean(backend, weights.slice(), epsilon, ternary.slice())?) };
-        Ok(())
-    };
-    // SAFETY: `error` is valid by the header's rules.
-    unsafe { guard(error, body) }
-}
-
-/// hbl_absmean for each row of `columns` weights on its own; `scales` receives one a for each of its `scales_len` rows.
-///
-/// Fails as hbl_absmean does; HBL_STATUS_NON_FINITE names the row.
-///
-/// # Safety
-/// See the rules at the top of the header.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn hbl_absmean_rows(
-    backend: u32,
-    columns: usize,
-    weights: *const f32,
-    weights_len: usize,
-    epsilon: f32,
-    ternary: *mut i8,
-    ternary_len: usize,
-    scales: *mut f32,
-    scales_len: usize,
-    error: *mut hbl_error,
-) -> hbl_status {
-    let body = || {
-        let backend = self::backend(backend)?;
-        let mut caller = Caller::new();
-        let weights = caller.reads("weights", weights, weights_len)?;
-        let ternary = caller.writes("ternary", ternary, ternary_len)?;
-        let scales = caller.writes("scales", scales, scales_len)?;
-        // SAFETY: valid by the header's rules.
-        unsafe {
-            weights::absmean_rows(backend, columns, weights.slice(), epsilon, ternary.slice(), scales.slice())
+        let (scaling, group) = numbers(spec.scaling());
+        hbl_weight_spec {
+            struct_size: size_of::<hbl_weight_spec>(),
+            flags: 0,
+            layout: spec.layout() as u32,
+            outputs: spec.outputs(),
+            inputs: spec.inputs(),
+            scaling,
+            group,
         }
-    };
-    // SAFETY: `error` is valid by the header's rules.
-    unsafe { guard(error, body) }
+    }
 }
 
 /// Checks a spec and gives the bytes of its packed blob and its number of scales: 1, N, or N * ceil(K / group).
 ///
-/// Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_VALUE (layout, scaling).
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_VALUE (layout, scaling, group).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_packed_len(
     spec: *const hbl_weight_spec,
@@ -187,11 +153,10 @@ pub unsafe extern "C" fn hbl_weights_packed_len(
     error: *mut hbl_error,
 ) -> hbl_status {
     let body = || {
-        let mut caller = Caller::new();
-        let blob_len = caller.writes("blob_len", blob_len, 1)?;
-        let scales_len = caller.writes("scales_len", scales_len, 1)?;
+        let (writes, blob_len) = Writes::new().and("blob_len", blob_len, 1)?;
+        let (_, scales_len) = writes.and("scales_len", scales_len, 1)?;
         // SAFETY: valid by the header's rules.
-        let spec = unsafe { read("spec", spec) }?.check()?;
+        let spec = unsafe { describe("spec", spec) }?.check()?;
         // SAFETY: one element each, valid by the header's rules.
         unsafe {
             blob_len.set(spec.packed_len());
@@ -206,11 +171,8 @@ pub unsafe extern "C" fn hbl_weights_packed_len(
 /// Packs `[N, K]` row-major weights -1, 0, 1 and their scales (`[N, groups]`, row-major) into `blob`: plain bytes, the
 /// same on every machine, to be kept in a file or sent.
 ///
-/// Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE (not finite,
-/// or not an f16 where that is stored).
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH, HBL_STATUS_CODE (another weight) or HBL_STATUS_SCALE
+/// (not finite, or not an f16 where that is stored).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_pack(
     spec: *const hbl_weight_spec,
@@ -223,14 +185,38 @@ pub unsafe extern "C" fn hbl_weights_pack(
     error: *mut hbl_error,
 ) -> hbl_status {
     let body = || {
-        let mut caller = Caller::new();
         // SAFETY: valid by the header's rules.
-        let spec = unsafe { read("spec", spec) }?.check()?;
-        let ternary = caller.reads("ternary", ternary, ternary_len)?;
-        let scales = caller.reads("scales", scales, scales_len)?;
-        let blob = caller.writes("blob", blob, blob_len)?;
+        let spec = unsafe { describe("spec", spec) }?.check()?;
+        let (writes, blob) = Writes::new().and("blob", blob, blob_len)?;
+        let reads = writes.reads();
+        let ternary = reads.buffer("ternary", ternary, ternary_len)?;
+        let scales = reads.buffer("scales", scales, scales_len)?;
         // SAFETY: valid by the header's rules.
-        unsafe { spec.pack(ternary.slice(), scales.slice(), blob.slice()) }
+        unsafe { spec.pack(ternary.slice(), scales.slice(), blob.buffer())? };
+        Ok(())
+    };
+    // SAFETY: `error` is valid by the header's rules.
+    unsafe { guard(error, body) }
+}
+
+/// The length of the blob that starts with these bytes, of which the first HBL_BLOB_HEADER_SIZE are looked at: how much
+/// of a file to read or map.
+///
+/// Fails with HBL_STATUS_BLOB_LENGTH (fewer bytes than a header), HBL_STATUS_BLOB_MAGIC, HBL_STATUS_BLOB_VERSION or
+/// HBL_STATUS_BLOB_HEADER.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hbl_weights_blob_len(
+    start: *const u8,
+    start_len: usize,
+    blob_len: *mut usize,
+    error: *mut hbl_error,
+) -> hbl_status {
+    let body = || {
+        let (writes, out) = Writes::new().and("blob_len", blob_len, 1)?;
+        let start = writes.reads().buffer("start", start, start_len)?;
+        // SAFETY: valid by the header's rules.
+        unsafe { out.set(Weights::blob_len(start.slice())?) };
+        Ok(())
     };
     // SAFETY: `error` is valid by the header's rules.
     unsafe { guard(error, body) }
@@ -240,9 +226,6 @@ pub unsafe extern "C" fn hbl_weights_pack(
 ///
 /// Fails with HBL_STATUS_BLOB_LENGTH, HBL_STATUS_BLOB_MAGIC, HBL_STATUS_BLOB_VERSION, HBL_STATUS_BLOB_HEADER,
 /// HBL_STATUS_BLOB_PAYLOAD, HBL_STATUS_SCALE or HBL_STATUS_CODE.
-///
-/// # Safety
-/// See the rules at the top of the header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_open(
     blob: *const u8,
@@ -251,18 +234,13 @@ pub unsafe extern "C" fn hbl_weights_open(
     error: *mut hbl_error,
 ) -> hbl_status {
     // SAFETY: valid by the header's rules.
-    let body = || unsafe { open(blob, blob_len, weights, Weights::open) };
-    // SAFETY: `error` is valid by the header's rules.
-    unsafe { guard(error, body) }
+    unsafe { guard(error, || open_blob(blob, blob_len, weights, Weights::open)) }
 }
 
 /// Opens a blob that hbl_weights_open accepted before: checks its header and length only, so that a mapped file is not
 /// read through. Damage behind the header then gives wrong numbers, never undefined behaviour.
 ///
 /// Fails with HBL_STATUS_BLOB_LENGTH, HBL_STATUS_BLOB_MAGIC, HBL_STATUS_BLOB_VERSION or HBL_STATUS_BLOB_HEADER.
-///
-/// # Safety
-/// See the rules at the top of the header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_open_verified(
     blob: *const u8,
@@ -271,38 +249,32 @@ pub unsafe extern "C" fn hbl_weights_open_verified(
     error: *mut hbl_error,
 ) -> hbl_status {
     // SAFETY: valid by the header's rules.
-    let body = || unsafe { open(blob, blob_len, weights, Weights::open_verified) };
-    // SAFETY: `error` is valid by the header's rules.
-    unsafe { guard(error, body) }
+    unsafe { guard(error, || open_blob(blob, blob_len, weights, Weights::open_verified)) }
 }
 
 /// The body of the two openers.
 ///
 /// # Safety
 /// The pointers obey the header's rules.
-unsafe fn open<'a>(
+unsafe fn open_blob(
     blob: *const u8,
     blob_len: usize,
     weights: *mut hbl_weights,
-    check: impl FnOnce(&'a [u8]) -> Result<Weights<'a>>,
+    check: impl FnOnce(&'static [u8]) -> core_crate::Result<Weights<'static>>,
 ) -> Result<()> {
-    let mut caller = Caller::new();
-    let bytes = caller.reads("blob", blob, blob_len)?;
-    let out = caller.writes("weights", weights, 1)?;
-    // SAFETY: valid as promised.
+    let (writes, _) = Writes::new().and("weights", weights, 1)?;
+    let blob = writes.reads().buffer("blob", blob, blob_len)?;
+    // SAFETY: valid as promised, the blob as long as the handle is used.
     unsafe {
-        check(bytes.slice())?;
-        out.set(hbl_weights { blob, blob_len });
+        prepare(weights, check(blob.slice())?);
     }
     Ok(())
 }
 
-/// Shape and format of opened weights.
+/// Shape and format of opened weights. `spec` is a description that was initialised: its fields are written as far as its
+/// struct_size reaches.
 ///
-/// Fails as hbl_weights_open_verified does.
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Fails with HBL_STATUS_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_spec(
     weights: *const hbl_weights,
@@ -310,12 +282,14 @@ pub unsafe extern "C" fn hbl_weights_spec(
     error: *mut hbl_error,
 ) -> hbl_status {
     let body = || {
-        let mut caller = Caller::new();
-        let out = caller.writes("spec", spec, 1)?;
         // SAFETY: valid by the header's rules.
-        let weights = unsafe { read("weights", weights)?.open(&mut caller) }?;
-        // SAFETY: one element, valid by the header's rules.
-        unsafe { out.set(hbl_weight_spec::of(weights.spec())) };
+        unsafe {
+            let accepted = describe("spec", spec)?;
+            let (writes, _) = Writes::new().and("spec", spec.cast::<u8>(), accepted.struct_size)?;
+            let weights = self::weights(weights)?;
+            reads_blob(&writes.reads(), weights)?;
+            store(spec, &accepted, hbl_weight_spec::of(weights.spec()));
+        }
         Ok(())
     };
     // SAFETY: `error` is valid by the header's rules.
@@ -324,10 +298,7 @@ pub unsafe extern "C" fn hbl_weights_spec(
 
 /// The inverse of hbl_weights_pack: `[N, K]` row-major weights -1, 0, 1 and their scales.
 ///
-/// Fails as hbl_weights_open_verified does, or with HBL_STATUS_LENGTH.
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Fails with HBL_STATUS_LENGTH or HBL_STATUS_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_unpack(
     weights: *const hbl_weights,
@@ -338,21 +309,13 @@ pub unsafe extern "C" fn hbl_weights_unpack(
     error: *mut hbl_error,
 ) -> hbl_status {
     let body = || {
-        let mut caller = Caller::new();
+        let (writes, ternary) = Writes::new().and("ternary", ternary, ternary_len)?;
+        let (writes, scales) = writes.and("scales", scales, scales_len)?;
         // SAFETY: valid by the header's rules.
-        let weights = unsafe { read("weights", weights)?.open(&mut caller) }?;
-        let ternary = caller.writes("ternary", ternary, ternary_len)?;
-        let scales = caller.writes("scales", scales, scales_len)?;
-        let expected = weights.spec().scale_count();
-        if scales_len != expected {
-            return Err(Error::Length { argument: "scales", expected, actual: scales_len });
-        }
-        // SAFETY: valid by the header's rules.
-        let (ternary, scales) = unsafe { (ternary.slice(), scales.slice()) };
-        weights.unpack(ternary)?;
-        let groups = weights.spec().groups();
-        for (index, scale) in scales.iter_mut().enumerate() {
-            *scale = weights.scale(index / groups, index % groups);
+        unsafe {
+            let weights = self::weights(weights)?;
+            reads_blob(&writes.reads(), weights)?;
+            weights.unpack(ternary.buffer(), scales.buffer())?;
         }
         Ok(())
     };
@@ -363,10 +326,7 @@ pub unsafe extern "C" fn hbl_weights_unpack(
 /// Packs the same matrix in another layout (an hbl_layout). The length of `blob` is what hbl_weights_packed_len says of
 /// the weights' spec (hbl_weights_spec) with that layout.
 ///
-/// Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH, or as hbl_weights_open_verified.
-///
-/// # Safety
-/// See the rules at the top of the header.
+/// Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH or HBL_STATUS_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_repack(
     weights: *const hbl_weights,
@@ -376,13 +336,14 @@ pub unsafe extern "C" fn hbl_weights_repack(
     error: *mut hbl_error,
 ) -> hbl_status {
     let body = || {
-        let mut caller = Caller::new();
+        let (writes, out) = Writes::new().and("blob to write", blob, blob_len)?;
         // SAFETY: valid by the header's rules.
-        let weights = unsafe { read("weights", weights)?.open(&mut caller) }?;
-        let blob = caller.writes("blob", blob, blob_len)?;
-        let layout = hbl_weight_spec { layout, ..hbl_weight_spec::of(weights.spec()) }.check()?.layout();
-        // SAFETY: valid by the header's rules.
-        weights.repack(layout, unsafe { blob.slice() })
+        unsafe {
+            let weights = self::weights(weights)?;
+            reads_blob(&writes.reads(), weights)?;
+            weights.repack(Layout::try_from(layout)?, out.buffer())?;
+        }
+        Ok(())
     };
     // SAFETY: `error` is valid by the header's rules.
     unsafe { guard(error, body) }
@@ -396,23 +357,19 @@ mod tests {
 
     #[test]
     fn specs_round_trip() {
-        for layout in [HBL_LAYOUT_T2, HBL_LAYOUT_T5].map(|layout| layout as u32) {
-            for scaling in [
-                HBL_SCALING_TENSOR,
-                HBL_SCALING_ROW,
-                HBL_SCALING_GROUP_64,
-                HBL_SCALING_GROUP_128,
-                HBL_SCALING_GROUP_256,
-                HBL_SCALING_GROUP_64_F16,
-                HBL_SCALING_GROUP_128_F16,
-                HBL_SCALING_GROUP_256_F16,
-            ] {
-                let spec = hbl_weight_spec { rows: 3, columns: 300, layout, scaling: scaling as u32 };
-                let back = spec.check().map(|spec| hbl_weight_spec::of(&spec));
-                assert!(back.is_ok_and(|back| {
-                    (back.rows, back.columns, back.layout, back.scaling) == (3, 300, layout, scaling as u32)
-                }));
+        let layouts = [HBL_LAYOUT_TWO_BIT, HBL_LAYOUT_FIVE_TRIT].map(|layout| layout as u32);
+        assert_eq!(layouts.as_slice(), Layout::ALL.iter().map(|&layout| layout as u32).collect::<Vec<_>>());
+        for layout in layouts {
+            for &scaling in Scaling::ALL {
+                let spec = WeightSpec::new(3, 300, Layout::ALL[0], scaling);
+                let Ok(spec) = spec.and_then(|spec| spec.with_layout(Layout::try_from(layout)?)) else {
+                    panic!("{layout} {scaling:?}");
+                };
+                assert_eq!(hbl_weight_spec::of(&spec).check(), Ok(spec));
             }
         }
+        let scalings = [HBL_SCALING_TENSOR, HBL_SCALING_ROW, HBL_SCALING_GROUP, HBL_SCALING_GROUP_F16];
+        let cores = [0, 1, 2, 5].map(|index: usize| numbers(Scaling::ALL[index]).0);
+        assert_eq!(scalings.map(|scaling| scaling as u32), cores);
     }
 }
