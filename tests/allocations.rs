@@ -7,13 +7,14 @@ use core::alloc::{GlobalAlloc, Layout as Memory};
 use core::cell::Cell;
 use std::alloc::System;
 
-use common::data::{MODEL_TRANSFORMS, OwnedActivations, OwnedWeights, Random, SCALINGS, family_transforms};
+use common::data::{MODEL_TRANSFORMS, Random, family_transforms};
 use common::for_each_backend;
-use hbitlinear::hadamard::{Direction, SignMatrix, Transform};
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{ActivationsMut, Bits, Quantizer, Rule};
-use hbitlinear::weights::{Scaling, Weights, absmean, absmean_rows};
-use hbitlinear::{Backend, BackendId, BitLinear, HBitLinear, OutputMut, gemm, reference};
+use common::owned::{OwnedActivations, OwnedWeights, Quantised, formats};
+use hbitlinear::{
+    Backend, BackendId, BitLinear, Bits, Direction, Error, Input, InputStages, NonFinite, OutputMut,
+    Quantizer, RmsNorm, Rule, SignMatrix, Transform, Weights, absmean, absmean_rows, product, product_i32,
+    product_workspace_len, reference,
+};
 
 struct Counting;
 
@@ -69,7 +70,7 @@ fn the_counter_counts() {
 fn choice_of_backend() {
     none("detection", || {
         for &id in BackendId::ALL {
-            let _ = (Backend::new(id), BackendId::from_name(id.name()));
+            let _ = (Backend::new(id), id.name().parse::<BackendId>(), BackendId::try_from(id as u32));
         }
         Backend::available().count() + Backend::best().name().len()
     });
@@ -90,7 +91,7 @@ fn transforms() {
         }
         let (signs, mut x) = (vec![-1; 4096], vec![1.0; 4096]);
         none("blocks with signs", || {
-            Transform::sylvester(1024)?.blocks(4)?.with_signs(&signs)?.forward(backend, &mut x)
+            Transform::sylvester(1024)?.with_blocks(4)?.with_signs(&signs)?.forward(backend, &mut x)
         })
         .unwrap();
         let mut storage = [0; 4];
@@ -117,10 +118,9 @@ fn norms_and_quantisers() {
                 .unwrap();
             for (rule, tiny) in Rule::ALL.iter().flat_map(|&rule| [(rule, false), (rule, true)]) {
                 let x: Vec<f32> = if tiny { x.iter().map(|x| x * 1e-40).collect() } else { x.clone() };
-                let (mut values, mut sums) = (vec![0; rule.bits().row_bytes(len)], [0]);
+                let mut memory = Quantised::painted(rule.bits(), 1, len);
                 none(rule.name(), || {
-                    let mut out = ActivationsMut::new(rule.bits(), len, &mut values, &mut scales, &mut sums)?;
-                    Quantizer::new(rule, 0.0)?.forward(backend, &x, &mut out)
+                    Quantizer::new(rule, 0.0)?.forward(backend, &x, memory.room()).map(|_| ())
                 })
                 .unwrap();
             }
@@ -131,24 +131,29 @@ fn norms_and_quantisers() {
 #[test]
 fn weights_and_products() {
     for_each_backend(|backend| {
-        for (scaling, bits) in SCALINGS.iter().flat_map(|&s| [(s, Bits::Four), (s, Bits::Eight)]) {
+        for (format, &bits) in formats().flat_map(|format| Bits::ALL.iter().map(move |bits| (format, bits))) {
             let mut random = Random::new(2);
-            let w = OwnedWeights::random(33, 700, scaling, &mut random);
+            let w = OwnedWeights::random(33, 700, format, &mut random);
             let x = OwnedActivations::random(bits, 19, 700, &mut random);
-            let (mut blob, mut ternary) = (w.blob.clone(), w.ternary.clone());
+            let (mut blob, mut ternary, mut scales) = (w.blob.clone(), w.ternary.clone(), w.scales.clone());
             none("pack", || w.spec.pack(&w.ternary, &w.scales, &mut blob)).unwrap();
             let weights = none("open", || Weights::open(&blob)).unwrap();
-            none("unpack", || weights.unpack(&mut ternary)).unwrap();
-            let (mut y, mut sums) = (vec![0.0; 19 * 33], vec![0; 19 * 33]);
-            let mut workspace = vec![0; none("the size", gemm::workspace_len)];
+            none("open_verified", || Weights::open_verified(&blob).map(|_| ())).unwrap();
+            none("blob_len", || Weights::blob_len(&blob)).unwrap();
+            none("unpack", || weights.unpack(&mut ternary, &mut scales)).unwrap();
+            for mut other in w.layouts() {
+                none("repack", || weights.repack(other.spec.layout(), &mut other.blob)).unwrap();
+            }
+            let (x, mut y, mut sums) = (x.view(), vec![0.0; 19 * 33], vec![0; 19 * 33]);
+            let mut workspace = vec![0; none("the size", product_workspace_len)];
             none("product", || {
-                let mut out = OutputMut::new(&mut y, 19, 33, 33)?;
-                gemm::product(backend, &weights, &x.view(), 0..19, 0..33, &mut out, &mut workspace)
+                let out = OutputMut::rows(&mut y, 33)?;
+                product(backend, &weights, &x, 0..19, 0..33, out, &mut workspace)
             })
             .unwrap();
             none("product_i32", || {
-                let mut out = OutputMut::new(&mut sums, 19, 33, 33)?;
-                gemm::product_i32(backend, &weights, &x.view(), 0..19, 0..33, &mut out, &mut workspace)
+                let out = OutputMut::rows(&mut sums, 33)?;
+                product_i32(backend, &weights, &x, 0..19, 0..33, out, &mut workspace)
             })
             .unwrap();
         }
@@ -158,38 +163,44 @@ fn weights_and_products() {
 #[test]
 fn layers() {
     for_each_backend(|backend| {
-        for rule in Rule::ALL {
+        for (&rule, format) in Rule::ALL.iter().flat_map(|rule| formats().map(move |format| (rule, format))) {
             let mut random = Random::new(3);
-            let w = OwnedWeights::random(33, 240, Scaling::Row, &mut random);
-            let (x, gains, mut y) = (random.normals(5 * 240), random.normals(240), vec![0.0; 5 * 33]);
-            let quantizer = Quantizer::new(rule, 1e-5).unwrap();
-            let transform = Transform::named("paley1:60*4").unwrap();
-            let (layer, plain) = none("construction", || {
-                let (weights, norm) = (Weights::open(&w.blob)?, Some(RmsNorm::new(Some(&gains), 0.0)?));
-                let layer = HBitLinear::new(norm, transform, quantizer, weights)?;
-                Ok::<_, hbitlinear::Error>((layer, BitLinear::new(norm, quantizer, weights)?))
+            let w = OwnedWeights::random(33, 240, format, &mut random);
+            let (mut x, gains, mut y) = (random.normals(5 * 240), random.normals(240), vec![0.0; 5 * 33]);
+            let (layer, plain, spoil) = none("construction", || {
+                let (weights, quantizer) = (Weights::open(&w.blob)?, Quantizer::new(rule, 1e-5)?);
+                let plain = InputStages::new(240, quantizer)?.with_norm(RmsNorm::new(Some(&gains), 0.0)?)?;
+                let stages = plain.with_transform(Transform::named("paley1:60*4")?)?;
+                let spoil = InputStages::new(240, quantizer.with_non_finite(NonFinite::Spoil))?;
+                let of = |stages| BitLinear::new(stages, weights);
+                Ok::<_, Error>((of(stages)?, of(plain)?, of(spoil)?))
             })
             .unwrap();
             let mut workspace = vec![0; none("the size", || layer.workspace_len(5)).unwrap()];
             none("forward", || {
-                layer.forward(backend, &x, &mut OutputMut::new(&mut y, 5, 33, 33)?, &mut workspace)?;
-                plain.forward(backend, &x, &mut OutputMut::new(&mut y, 5, 33, 33)?, &mut workspace)
+                layer.forward(backend, &x, OutputMut::rows(&mut y, 33)?, &mut workspace)?;
+                let apart = Input::strided(&x, 2, 2 * 240)?;
+                plain.forward(backend, apart, OutputMut::rows(&mut y[..66], 33)?, &mut workspace)
             })
             .unwrap();
-            let (mut values, mut scales, mut sums) =
-                (vec![0; 5 * rule.bits().row_bytes(240)], vec![0.0; 5], vec![0; 5]);
+            let mut memory = Quantised::painted(rule.bits(), 5, 240);
             none("the phases", || {
-                let mut out = ActivationsMut::new(rule.bits(), 240, &mut values, &mut scales, &mut sums)?;
-                layer.quantize(backend, &x, &mut out, &mut workspace)?;
-                let x = out.into_activations();
-                let mut out = OutputMut::new(&mut y, 5, 33, 33)?;
-                layer.multiply(backend, &x, 0..5, 0..33, &mut out, &mut workspace)
+                let q = layer.stages().quantize(backend, &x, memory.room(), &mut workspace)?;
+                let out = OutputMut::rows(&mut y, 33)?;
+                product(backend, layer.weights(), &q, 0..5, 0..33, out, &mut workspace)
             })
             .unwrap();
             none("a refused call", || {
-                layer.forward(backend, &x[1..], &mut OutputMut::new(&mut y, 5, 33, 33)?, &mut workspace)
+                layer.forward(backend, &x[1..], OutputMut::rows(&mut y, 33)?, &mut workspace)
             })
             .unwrap_err();
+            x[700] = f32::NAN;
+            none("a refused row", || {
+                layer.forward(backend, &x, OutputMut::rows(&mut y, 33)?, &mut workspace)
+            })
+            .unwrap_err();
+            none("a spoilt row", || spoil.forward(backend, &x, OutputMut::rows(&mut y, 33)?, &mut workspace))
+                .unwrap();
         }
     });
 }

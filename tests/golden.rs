@@ -1,13 +1,16 @@
 //! PyTorch's float64 results (`tests/golden`) against the oracle and against every backend this CPU has, stage by
 //! stage and for the whole layer. Integers must be equal: no value of the vectors lies near a rounding edge.
 
+mod common;
+
 use std::path::Path;
 
-use hbitlinear::hadamard::{Direction, Transform};
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, ActivationsMut, Bits, Quantizer, Rule};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights, absmean};
-use hbitlinear::{Backend, HBitLinear, OutputMut, gemm, reference};
+use common::owned::{OwnedWeights, Quantised};
+use common::run::{self, run_i32};
+use hbitlinear::reference::{self, Norm, Shape};
+use hbitlinear::{
+    Backend, BitLinear, Direction, Layout, Quantizer, RmsNorm, Rule, Scaling, Transform, WeightSpec, absmean,
+};
 
 /// Directory of each case, and its transform's name.
 const CASES: [(&str, &str); 5] = [
@@ -36,7 +39,7 @@ const ORACLE_TOLERANCE: f64 = 1e-12;
 struct Golden {
     name: &'static str,
     transform: Transform<'static>,
-    features: usize,
+    inputs: usize,
     x: Vec<f32>,
     norm_weight: Vec<f32>,
     weights: Vec<f32>,
@@ -62,8 +65,8 @@ impl Golden {
 
     fn load(name: &'static str, transform: &str) -> Golden {
         let transform = Transform::named(transform).unwrap();
-        let features = transform.row_len();
-        let q = array(name, "q", &[3, TOKENS, features]);
+        let inputs = transform.row_len();
+        let q = array(name, "q", &[3, TOKENS, inputs]);
         let scale = array(name, "scale", &[3, TOKENS]);
         let product = array(name, "product", &[3, TOKENS, OUTPUTS]);
         let output = array(name, "output", &[3, TOKENS, OUTPUTS]);
@@ -77,23 +80,22 @@ impl Golden {
         Golden {
             name,
             transform,
-            features,
-            x: array(name, "x", &[TOKENS, features]),
-            norm_weight: array(name, "norm_weight", &[features]),
-            weights: array(name, "weights", &[OUTPUTS, features]),
-            rms_norm: array(name, "rms_norm", &[TOKENS, features]),
-            hadamard: array(name, "hadamard", &[TOKENS, features]),
-            ternary: array(name, "ternary", &[OUTPUTS, features]),
+            inputs,
+            x: array(name, "x", &[TOKENS, inputs]),
+            norm_weight: array(name, "norm_weight", &[inputs]),
+            weights: array(name, "weights", &[OUTPUTS, inputs]),
+            rms_norm: array(name, "rms_norm", &[TOKENS, inputs]),
+            hadamard: array(name, "hadamard", &[TOKENS, inputs]),
+            ternary: array(name, "ternary", &[OUTPUTS, inputs]),
             alpha: array(name, "alpha", &[1])[0],
             rules: rules.collect(),
         }
     }
 
-    fn packed_weights(&self) -> Vec<u8> {
-        let spec = WeightSpec::new(OUTPUTS, self.features, Layout::T2, Scaling::Tensor).unwrap();
-        let mut blob = vec![0; spec.packed_len()];
-        spec.pack(&self.ternary, &[self.alpha as f32], &mut blob).unwrap();
-        blob
+    /// In every layout.
+    fn packed_weights(&self) -> Vec<OwnedWeights> {
+        let spec = WeightSpec::new(OUTPUTS, self.inputs, Layout::ALL[0], Scaling::Tensor).unwrap();
+        OwnedWeights::with_scales(spec, self.ternary.clone(), vec![self.alpha as f32]).layouts()
     }
 }
 
@@ -121,13 +123,9 @@ fn narrow(x: &[f64]) -> Vec<f32> {
 }
 
 /// Runs a check on every backend of this CPU, and says on which.
-fn on_every_backend(what: &str, check: impl Fn(Backend, &Golden)) {
-    let names: Vec<_> = Backend::available().map(Backend::name).collect();
-    assert!(names.contains(&"scalar"));
-    println!("{what}: backends {}", names.join(", "));
-    for golden in Golden::all() {
-        Backend::available().for_each(|backend| check(backend, &golden));
-    }
+fn on_every_backend(check: impl Fn(Backend, &Golden)) {
+    let all: Vec<_> = Golden::all().collect();
+    common::for_each_backend(|backend| all.iter().for_each(|golden| check(backend, golden)));
 }
 
 /// Each element within `tolerance` of its own magnitude.
@@ -141,9 +139,9 @@ fn assert_close(context: &str, actual: &[f64], expected: &[f64], tolerance: f64)
 
 /// Each element within `tolerance` of its row's largest magnitude.
 #[track_caller]
-fn assert_rows_close(context: &str, actual: &[f64], expected: &[f64], features: usize, tolerance: f64) {
+fn assert_rows_close(context: &str, actual: &[f64], expected: &[f64], inputs: usize, tolerance: f64) {
     assert_eq!(actual.len(), expected.len(), "{context}");
-    for (row, (actual, expected)) in actual.chunks(features).zip(expected.chunks(features)).enumerate() {
+    for (row, (actual, expected)) in actual.chunks(inputs).zip(expected.chunks(inputs)).enumerate() {
         let largest = expected.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
         for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
             let close = (a - e).abs() <= tolerance * largest;
@@ -154,15 +152,13 @@ fn assert_rows_close(context: &str, actual: &[f64], expected: &[f64], features: 
 
 /// Quantised rows, and what they must be.
 #[track_caller]
-fn assert_quantized(context: &str, actual: &Activations<'_>, golden: &GoldenRule) {
-    let features = actual.features();
-    for (t, expected) in golden.q.chunks(features).enumerate() {
-        let q: Vec<i8> = (0..features).map(|k| actual.value(t, k)).collect();
-        assert_integers(&format!("{context}, token {t}"), &q, expected);
+fn assert_quantized(context: &str, actual: &Quantised, golden: &GoldenRule) {
+    for (t, expected) in golden.q.chunks(actual.inputs).enumerate() {
+        assert_integers(&format!("{context}, token {t}"), &actual.row(t), expected);
         let sum: i32 = expected.iter().copied().map(i32::from).sum();
-        assert_eq!(actual.sums()[t], sum, "{context}: sum of token {t}");
+        assert_eq!(actual.sums[t], sum, "{context}: sum of token {t}");
     }
-    assert_close(context, &wide(actual.scales()), &golden.scale, TOLERANCE);
+    assert_close(context, &wide(&actual.scales), &golden.scale, TOLERANCE);
 }
 
 #[track_caller]
@@ -178,34 +174,16 @@ fn assert_integers<T: PartialEq + core::fmt::Debug>(context: &str, actual: &[T],
     }
 }
 
-/// Room for the quantised activations of all tokens.
-struct Room {
-    values: Vec<u8>,
-    scales: [f32; TOKENS],
-    sums: [i32; TOKENS],
-}
-
-impl Room {
-    fn new(bits: Bits, features: usize) -> Room {
-        let values = vec![0; TOKENS * bits.row_bytes(features)];
-        Room { values, scales: [0.0; TOKENS], sums: [0; TOKENS] }
-    }
-
-    fn as_mut(&mut self, bits: Bits, features: usize) -> ActivationsMut<'_> {
-        ActivationsMut::new(bits, features, &mut self.values, &mut self.scales, &mut self.sums).unwrap()
-    }
-}
-
 #[test]
 fn oracle_stages_equal_torch() {
     for golden in Golden::all() {
-        let (name, features) = (golden.name, golden.features);
-        let mut normal = vec![0.0; TOKENS * features];
+        let (name, inputs) = (golden.name, golden.inputs);
+        let mut normal = vec![0.0; TOKENS * inputs];
         let mut rotated = normal.clone();
         let mut back = normal.clone();
         let (x, gain) = (wide(&golden.x), wide(&golden.norm_weight));
-        for start in (0..x.len()).step_by(features) {
-            let row = start..start + features;
+        for start in (0..x.len()).step_by(inputs) {
+            let row = start..start + inputs;
             let (from, to) = (&x[row.clone()], &mut normal[row.clone()]);
             reference::rms_norm(from, Some(&gain), f64::from(NORM_EPSILON), to).unwrap();
             let turn = |direction, from: &[f64], to: &mut [f64]| {
@@ -215,8 +193,8 @@ fn oracle_stages_equal_torch() {
             turn(Direction::Transpose, &golden.hadamard[row.clone()], &mut back[row]);
         }
         assert_close(name, &normal, &golden.rms_norm, ORACLE_TOLERANCE);
-        assert_rows_close(name, &rotated, &golden.hadamard, features, ORACLE_TOLERANCE);
-        assert_rows_close(name, &back, &golden.rms_norm, features, ORACLE_TOLERANCE);
+        assert_rows_close(name, &rotated, &golden.hadamard, inputs, ORACLE_TOLERANCE);
+        assert_rows_close(name, &back, &golden.rms_norm, inputs, ORACLE_TOLERANCE);
 
         let mut ternary = vec![0; golden.ternary.len()];
         let weights = wide(&golden.weights);
@@ -225,16 +203,17 @@ fn oracle_stages_equal_torch() {
         assert_integers(name, &ternary, &golden.ternary);
 
         for expected in &golden.rules {
-            let context = format!("{name}, {}", expected.rule.name());
-            let mut q = vec![0; TOKENS * features];
-            for (t, (q, x)) in q.chunks_mut(features).zip(golden.hadamard.chunks(features)).enumerate() {
+            let context = format!("{name}, {}", expected.rule);
+            let mut q = vec![0; TOKENS * inputs];
+            for (t, (q, x)) in q.chunks_mut(inputs).zip(golden.hadamard.chunks(inputs)).enumerate() {
                 let row = reference::quantize(expected.rule, f64::from(ACTIVATION_EPSILON), x, q).unwrap();
                 assert_eq!(row.sum, q.iter().copied().map(i64::from).sum::<i64>(), "{context}");
                 assert_close(&context, &[row.scale], &[expected.scale[t]], ORACLE_TOLERANCE);
             }
             assert_integers(&context, &q, &expected.q);
             let mut sums = [0; TOKENS * OUTPUTS];
-            reference::product(&q, &golden.ternary, TOKENS, OUTPUTS, features, &mut sums).unwrap();
+            let shape = Shape { tokens: TOKENS, outputs: OUTPUTS, inputs };
+            reference::product(&q, &golden.ternary, shape, &mut sums).unwrap();
             assert_integers(&context, &sums.map(|sum| i32::try_from(sum).unwrap()), &expected.product);
         }
     }
@@ -243,29 +222,25 @@ fn oracle_stages_equal_torch() {
 #[test]
 fn oracle_layer_equals_torch() {
     // The dense transform of the longest rows takes seconds, and the stages' test has it.
-    for golden in Golden::all().filter(|golden| golden.features < 4096) {
-        let (features, blob) = (golden.features, golden.packed_weights());
-        let weights = Weights::open(&blob).unwrap();
+    for golden in Golden::all().filter(|golden| golden.inputs < 4096) {
+        let inputs = golden.inputs;
         let (x, gain) = (wide(&golden.x), wide(&golden.norm_weight));
-        let norm = Some((Some(&gain[..]), f64::from(NORM_EPSILON)));
-        let (mut scratch, mut q) = (vec![0.0; 2 * features], vec![0; features]);
+        let norm = Some(Norm { weight: Some(&gain), epsilon: f64::from(NORM_EPSILON) });
+        let (mut scratch, mut q) = (vec![0.0; 2 * inputs], vec![0; inputs]);
+        let weights = &golden.packed_weights()[0];
         for expected in &golden.rules {
-            let context = format!("{}, {}", golden.name, expected.rule.name());
-            for (t, x) in x.chunks(features).enumerate() {
+            let context = format!("{}, {}", golden.name, expected.rule);
+            let layer = reference::BitLinear {
+                norm,
+                transform: Some(&golden.transform),
+                rule: expected.rule,
+                epsilon: f64::from(ACTIVATION_EPSILON),
+                weights: &weights.view(),
+            };
+            for (t, x) in x.chunks(inputs).enumerate() {
                 let mut y = [0.0; OUTPUTS];
-                reference::h_bit_linear(
-                    norm,
-                    Some(&golden.transform),
-                    expected.rule,
-                    f64::from(ACTIVATION_EPSILON),
-                    &weights,
-                    x,
-                    &mut y,
-                    &mut scratch,
-                    &mut q,
-                )
-                .unwrap();
-                assert_integers(&context, &q, &expected.q[t * features..][..features]);
+                layer.forward(x, &mut y, &mut scratch, &mut q).unwrap();
+                assert_integers(&context, &q, &expected.q[t * inputs..][..inputs]);
                 // Packed weights carry α as f32.
                 assert_close(&context, &y, &expected.output[t * OUTPUTS..][..OUTPUTS], TOLERANCE);
             }
@@ -275,46 +250,44 @@ fn oracle_layer_equals_torch() {
 
 #[test]
 fn norm_equals_torch() {
-    on_every_backend("norm", |backend, golden| {
+    on_every_backend(|backend, golden| {
         let norm = RmsNorm::new(Some(&golden.norm_weight), NORM_EPSILON).unwrap();
         let mut y = vec![0.0; golden.x.len()];
-        norm.forward(backend, golden.features, &golden.x, &mut y).unwrap();
+        norm.forward(backend, golden.inputs, &golden.x, &mut y).unwrap();
         assert_close(&format!("{}, {backend:?}", golden.name), &wide(&y), &golden.rms_norm, TOLERANCE);
     });
 }
 
 #[test]
 fn transform_and_its_transpose_equal_torch() {
-    on_every_backend("transform", |backend, golden| {
+    on_every_backend(|backend, golden| {
         let context = format!("{}, {backend:?}", golden.name);
         let mut row = narrow(&golden.rms_norm);
         golden.transform.forward(backend, &mut row).unwrap();
-        assert_rows_close(&context, &wide(&row), &golden.hadamard, golden.features, TOLERANCE);
+        assert_rows_close(&context, &wide(&row), &golden.hadamard, golden.inputs, TOLERANCE);
         let mut row = narrow(&golden.hadamard);
         golden.transform.transpose(backend, &mut row).unwrap();
-        assert_rows_close(&context, &wide(&row), &golden.rms_norm, golden.features, TOLERANCE);
+        assert_rows_close(&context, &wide(&row), &golden.rms_norm, golden.inputs, TOLERANCE);
     });
 }
 
 #[test]
 fn quantisers_equal_torch() {
-    on_every_backend("quantise", |backend, golden| {
+    on_every_backend(|backend, golden| {
         let x = narrow(&golden.hadamard);
         for expected in &golden.rules {
-            let context = format!("{}, {backend:?}, {}", golden.name, expected.rule.name());
-            let bits = expected.rule.bits();
-            let mut room = Room::new(bits, golden.features);
-            let mut out = room.as_mut(bits, golden.features);
+            let context = format!("{}, {backend:?}, {}", golden.name, expected.rule);
+            let mut memory = Quantised::painted(expected.rule.bits(), TOKENS, golden.inputs);
             let quantizer = Quantizer::new(expected.rule, ACTIVATION_EPSILON).unwrap();
-            quantizer.forward(backend, &x, &mut out).unwrap();
-            assert_quantized(&context, &out.as_activations(), expected);
+            quantizer.forward(backend, &x, memory.room()).unwrap();
+            assert_quantized(&context, &memory, expected);
         }
     });
 }
 
 #[test]
 fn ternary_weights_equal_torch() {
-    on_every_backend("absmean", |backend, golden| {
+    on_every_backend(|backend, golden| {
         let mut ternary = vec![0; golden.ternary.len()];
         let alpha = absmean(backend, &golden.weights, WEIGHT_EPSILON, &mut ternary).unwrap();
         let context = format!("{}, {backend:?}", golden.name);
@@ -325,34 +298,20 @@ fn ternary_weights_equal_torch() {
 
 #[test]
 fn layer_equals_torch() {
-    on_every_backend("layer", |backend, golden| {
-        let blob = golden.packed_weights();
-        for expected in &golden.rules {
-            let context = format!("{}, {backend:?}, {}", golden.name, expected.rule.name());
-            let layer = HBitLinear::new(
-                Some(RmsNorm::new(Some(&golden.norm_weight), NORM_EPSILON).unwrap()),
-                golden.transform,
-                Quantizer::new(expected.rule, ACTIVATION_EPSILON).unwrap(),
-                Weights::open(&blob).unwrap(),
-            )
-            .unwrap();
-            let mut workspace = vec![0; layer.workspace_len(TOKENS).unwrap()];
-
-            let bits = expected.rule.bits();
-            let mut room = Room::new(bits, golden.features);
-            let mut out = room.as_mut(bits, golden.features);
-            layer.quantize(backend, &golden.x, &mut out, &mut workspace).unwrap();
-            assert_quantized(&context, &out.as_activations(), expected);
-
-            let mut sums = [0; TOKENS * OUTPUTS];
-            let mut y = OutputMut::new(&mut sums, TOKENS, OUTPUTS, OUTPUTS).unwrap();
-            let (q, w) = (out.into_activations(), layer.weights());
-            gemm::product_i32(backend, w, &q, 0..TOKENS, 0..OUTPUTS, &mut y, &mut workspace).unwrap();
-            assert_integers(&context, &sums, &expected.product);
-
-            let mut output = [0.0; TOKENS * OUTPUTS];
-            let mut y = OutputMut::new(&mut output, TOKENS, OUTPUTS, OUTPUTS).unwrap();
-            layer.forward(backend, &golden.x, &mut y, &mut workspace).unwrap();
+    on_every_backend(|backend, golden| {
+        let norm = RmsNorm::new(Some(&golden.norm_weight), NORM_EPSILON).unwrap();
+        for (expected, w) in
+            golden.rules.iter().flat_map(|rule| golden.packed_weights().into_iter().map(move |w| (rule, w)))
+        {
+            let context = format!("{}, {backend:?}, {}, {}", golden.name, expected.rule, w.spec.layout());
+            let quantizer = Quantizer::new(expected.rule, ACTIVATION_EPSILON).unwrap();
+            let stages =
+                run::input_stages(golden.inputs, quantizer, Some(norm), Some(golden.transform)).unwrap();
+            let layer = BitLinear::new(stages, w.view()).unwrap();
+            let memory = run::stages(backend, layer.stages(), &golden.x, TOKENS).unwrap();
+            assert_quantized(&context, &memory, expected);
+            assert_integers(&context, &run_i32(backend, layer.weights(), &memory.view()), &expected.product);
+            let output = run::layer(backend, &layer, &golden.x, TOKENS).unwrap();
             assert_close(&context, &wide(&output), &expected.output, TOLERANCE);
         }
     });

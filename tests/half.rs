@@ -1,56 +1,55 @@
-//! f16 and bf16 inputs give the bits of converting first, on every backend.
-#![cfg(feature = "half")]
+//! f16 and bf16 inputs give the bits of converting first, on every backend, for contiguous rows and rows that lie apart.
 
+mod common;
+
+use common::data::Random;
+use common::owned::{OwnedWeights, formats};
+use common::{assert_same_bits, for_each_backend, run};
 use half::{bf16, f16};
-use hbitlinear::hadamard::Transform;
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Quantizer, Rule};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
-use hbitlinear::{Backend, Error, HBitLinear, Input, OutputMut};
+use hbitlinear::{BitLinear, Element, Error, Input, Quantizer, RmsNorm, Rule, Transform};
 
-const FEATURES: usize = 1536;
+const INPUTS: usize = 1536;
 
-fn forward<T: Input>(backend: Backend, layer: &HBitLinear<'_>, x: &[T]) -> Result<Vec<u32>, Error> {
-    let tokens = x.len() / FEATURES;
-    let mut y = vec![7.0; tokens * 3];
-    let mut workspace = vec![0; layer.workspace_len(tokens)?];
-    let result = layer.forward(backend, x, &mut OutputMut::new(&mut y, tokens, 3, 3)?, &mut workspace);
-    if result.is_err() {
-        assert!(y.iter().all(|&y| y == 7.0), "an error touched the output");
-    }
-    result.map(|()| y.iter().map(|y| y.to_bits()).collect())
-}
+fn check<T: Element + Copy>(narrow: impl Fn(f32) -> T, widen: impl Fn(T) -> f32) {
+    let gain: Vec<f32> = (0..INPUTS).map(|i| 0.5 + i as f32 / 1000.0).collect();
+    let norms = [None, Some(RmsNorm::new(Some(&gain), 1e-5).unwrap())];
+    let transforms = [None, Some(Transform::named("paley1:12*128").unwrap())];
+    let weights: Vec<_> =
+        formats().map(|format| OwnedWeights::random(3, INPUTS, format, &mut Random::new(1))).collect();
+    for_each_backend(|backend| {
+        let mut weights = weights.iter().cycle();
+        for case in 0..Rule::ALL.len() * 4 {
+            let (rule, norm, transform) = (Rule::ALL[case / 4], norms[case / 2 % 2], transforms[case % 2]);
+            let quantizer = Quantizer::new(rule, 1e-5).unwrap();
+            let stages = run::input_stages(INPUTS, quantizer, norm, transform).unwrap();
+            let layer = BitLinear::new(stages, weights.next().unwrap().view()).unwrap();
+            for tokens in [1, 3] {
+                let what = format!("{backend:?} {rule} M {tokens}");
+                let mut x: Vec<T> =
+                    (0..tokens * INPUTS).map(|i| narrow((i * 7919 % 1009) as f32 / 100.0 - 5.0)).collect();
+                let converted: Vec<f32> = x.iter().map(|&x| widen(x)).collect();
+                let expected = run::layer(backend, &layer, &converted, tokens).unwrap();
+                let y = run::layer(backend, &layer, &x, tokens).unwrap();
+                assert_same_bits(&expected, &y, format_args!("{what}"));
 
-fn check<T: Input>(narrow: impl Fn(f32) -> T, widen: impl Fn(T) -> f32) {
-    let gain: Vec<f32> = (0..FEATURES).map(|i| 0.5 + i as f32 / 1000.0).collect();
-    let spec = WeightSpec::new(3, FEATURES, Layout::T2, Scaling::Tensor).unwrap();
-    let ternary: Vec<i8> = (0..3 * FEATURES).map(|i| (i * 7 % 3) as i8 - 1).collect();
-    let mut blob = vec![0; spec.packed_len()];
-    spec.pack(&ternary, &[0.25], &mut blob).unwrap();
-    for norm in [None, Some(RmsNorm::new(Some(&gain), 1e-5).unwrap())] {
-        for rule in Rule::ALL {
-            let layer = HBitLinear::new(
-                norm,
-                Transform::named("paley1:12*128").unwrap(),
-                Quantizer::new(rule, 1e-5).unwrap(),
-                Weights::open(&blob).unwrap(),
-            )
-            .unwrap();
-            for backend in Backend::available() {
-                for tokens in [1, 3] {
-                    let mut x: Vec<T> = (0..tokens * FEATURES)
-                        .map(|i| narrow((i * 7919 % 1009) as f32 / 100.0 - 5.0))
-                        .collect();
-                    let converted: Vec<f32> = x.iter().map(|&x| widen(x)).collect();
-                    let expected = forward(backend, &layer, &converted).unwrap();
-                    assert_eq!(forward(backend, &layer, &x).unwrap(), expected, "{backend:?} {rule:?}");
-                    x[tokens * FEATURES - 1] = narrow(f32::NAN);
-                    let refused = Error::NonFinite { argument: "x", row: tokens - 1 };
-                    assert_eq!(forward(backend, &layer, &x).unwrap_err(), refused);
+                let gap = INPUTS + 5;
+                let mut apart = vec![narrow(f32::NAN); tokens * gap];
+                for (from, to) in x.chunks(INPUTS).zip(apart.chunks_mut(gap)) {
+                    to[..INPUTS].copy_from_slice(from);
                 }
+                let apart = Input::strided(&apart, tokens, gap).unwrap();
+                let y = run::layer(backend, &layer, apart, tokens).unwrap();
+                assert_same_bits(&expected, &y, format_args!("{what}, apart"));
+
+                x[tokens * INPUTS - 1] = narrow(f32::NAN);
+                let refused = Error::NonFinite { argument: "x", row: tokens - 1 };
+                assert_eq!(run::layer(backend, &layer, &x, tokens), Err(refused), "{what}");
+                let short =
+                    Error::Length { argument: "x", expected: tokens * INPUTS, actual: tokens * INPUTS - 1 };
+                assert_eq!(run::layer(backend, &layer, &x[1..], tokens), Err(short), "{what}");
             }
         }
-    }
+    });
 }
 
 #[test]

@@ -3,13 +3,15 @@
 
 mod common;
 
-use common::data::{OwnedWeights, Random, SCALINGS};
-use common::{assert_same, assert_same_bits, for_each_backend, scalar};
-use hbitlinear::hadamard::Transform;
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, ActivationsMut, Quantizer, Rule};
-use hbitlinear::weights::{Scaling, Weights};
-use hbitlinear::{Backend, BitLinear, HBitLinear, OutputMut, gemm, reference};
+use common::data::Random;
+use common::owned::{OwnedWeights, Quantised, formats};
+use common::run::run_f32;
+use common::{assert_same_bits, for_each_backend, run, scalar};
+use hbitlinear::reference::{self, Norm};
+use hbitlinear::{
+    ActivationsMut, Backend, BitLinear, OutputMut, Quantizer, RmsNorm, Rule, Transform, Weights, product,
+    product_workspace_len,
+};
 
 const EPSILON: f32 = 1e-5;
 
@@ -23,114 +25,85 @@ struct Case<'a> {
     x: Vec<f32>,
 }
 
-/// Bytes, scales and sums of quantised activations.
-type Quantised = (Vec<u8>, Vec<f32>, Vec<i32>);
-
-impl Case<'_> {
-    fn features(&self) -> usize {
-        self.weights.columns()
+impl<'a> Case<'a> {
+    fn inputs(&self) -> usize {
+        self.weights.inputs()
     }
 
     fn quantizer(&self) -> Quantizer {
         Quantizer::new(self.rule, EPSILON).unwrap()
     }
 
-    fn room(&self) -> Quantised {
-        let bytes = self.rule.bits().row_bytes(self.features());
-        (vec![0xee; self.tokens * bytes], vec![f32::NAN; self.tokens], vec![-1; self.tokens])
+    fn layer(&self) -> BitLinear<'a> {
+        let stages = run::input_stages(self.inputs(), self.quantizer(), self.norm, self.transform).unwrap();
+        BitLinear::new(stages, self.weights).unwrap()
     }
 
     /// The layer by its public stages alone.
     fn by_stages(&self, backend: Backend) -> (Quantised, Vec<f32>) {
         let mut rows = self.x.clone();
         if let Some(norm) = &self.norm {
-            norm.forward(backend, self.features(), &self.x, &mut rows).unwrap();
+            norm.forward(backend, self.inputs(), &self.x, &mut rows).unwrap();
         }
         if let Some(transform) = &self.transform {
             transform.forward(backend, &mut rows).unwrap();
         }
-        let mut room = self.room();
-        let mut out = self.activations_mut(&mut room);
-        self.quantizer().forward(backend, &rows, &mut out).unwrap();
-        let (outputs, mut workspace) = (self.weights.rows(), vec![0x77; gemm::workspace_len()]);
-        let mut y = vec![f32::NAN; self.tokens * outputs];
-        let mut target = OutputMut::new(&mut y, self.tokens, outputs, outputs).unwrap();
-        let x = out.into_activations();
-        gemm::product(backend, &self.weights, &x, 0..self.tokens, 0..outputs, &mut target, &mut workspace)
-            .unwrap();
-        (room, y)
-    }
-
-    fn activations_mut<'b>(&self, room: &'b mut Quantised) -> ActivationsMut<'b> {
-        let (values, scales, sums) = room;
-        ActivationsMut::new(self.rule.bits(), self.features(), values, scales, sums).unwrap()
+        let mut memory = Quantised::painted(self.rule.bits(), self.tokens, self.inputs());
+        self.quantizer().forward(backend, &rows, memory.room()).unwrap();
+        let y = run_f32(backend, &self.weights, &memory.view());
+        (memory, y)
     }
 
     fn forward(&self, backend: Backend) -> Vec<f32> {
-        let outputs = self.weights.rows();
-        let mut y = vec![f32::NAN; self.tokens * outputs];
-        let mut out = OutputMut::new(&mut y, self.tokens, outputs, outputs).unwrap();
-        match self.transform {
-            Some(transform) => {
-                let layer = HBitLinear::new(self.norm, transform, self.quantizer(), self.weights).unwrap();
-                let mut workspace = vec![0x77; layer.workspace_len(self.tokens).unwrap()];
-                layer.forward(backend, &self.x, &mut out, &mut workspace).unwrap();
-            }
-            None => {
-                let layer = BitLinear::new(self.norm, self.quantizer(), self.weights).unwrap();
-                let mut workspace = vec![0x77; layer.workspace_len(self.tokens).unwrap()];
-                layer.forward(backend, &self.x, &mut out, &mut workspace).unwrap();
-            }
-        }
-        y
+        run::layer(backend, &self.layer(), &self.x, self.tokens).unwrap()
     }
 
     /// Quantised by two workers that share the tokens, multiplied by four that share tokens and outputs.
     fn by_phases(&self, backend: Backend, token_cut: usize, output_cut: usize) -> (Quantised, Vec<f32>) {
-        let transform = self.transform.unwrap();
-        let layer = HBitLinear::new(self.norm, transform, self.quantizer(), self.weights).unwrap();
-        let bytes = self.rule.bits().row_bytes(self.features());
-        let mut workspace = vec![0x77; layer.quantize_workspace_len().unwrap()];
-        let mut room = self.room();
-        let (upper_values, lower_values) = room.0.split_at_mut(token_cut * bytes);
-        let (upper_scales, lower_scales) = room.1.split_at_mut(token_cut);
-        let (upper_sums, lower_sums) = room.2.split_at_mut(token_cut);
-        let (upper_x, lower_x) = self.x.split_at(token_cut * self.features());
+        let (layer, bits) = (self.layer(), self.rule.bits());
+        let mut workspace = vec![0x77; layer.stages().workspace_len().unwrap()];
+        let mut memory = Quantised::painted(bits, self.tokens, self.inputs());
+        let (upper_values, lower_values) =
+            memory.values.split_at_mut(token_cut * bits.row_bytes(self.inputs()));
+        let (upper_scales, lower_scales) = memory.scales.split_at_mut(token_cut);
+        let (upper_sums, lower_sums) = memory.sums.split_at_mut(token_cut);
+        let (upper_x, lower_x) = self.x.split_at(token_cut * self.inputs());
         for (x, values, scales, sums) in [
             (lower_x, lower_values, lower_scales, lower_sums),
             (upper_x, upper_values, upper_scales, upper_sums),
         ] {
-            let mut out =
-                ActivationsMut::new(self.rule.bits(), self.features(), values, scales, sums).unwrap();
-            layer.quantize(backend, x, &mut out, &mut workspace).unwrap();
+            let out = ActivationsMut::new(bits, self.inputs(), values, scales, sums).unwrap();
+            layer.stages().quantize(backend, x, out, &mut workspace).unwrap();
         }
 
-        let x = Activations::new(self.rule.bits(), self.features(), &room.0, &room.1, &room.2).unwrap();
-        let outputs = self.weights.rows();
-        let mut workspace = vec![0x77; gemm::workspace_len()];
+        let (x, outputs) = (memory.view(), self.weights.outputs());
+        let mut workspace = vec![0x77; product_workspace_len()];
         let mut y = vec![f32::NAN; self.tokens * outputs];
-        let whole = OutputMut::new(&mut y, self.tokens, outputs, outputs).unwrap();
-        let (above, below) = whole.split_tokens(token_cut).unwrap();
+        let (above, below) = OutputMut::rows(&mut y, outputs).unwrap().split_tokens(token_cut).unwrap();
         for (part, tokens) in [(below, token_cut..self.tokens), (above, 0..token_cut)] {
-            let (mut left, mut right) = part.split_outputs(output_cut).unwrap();
-            let t = tokens.clone();
-            layer.multiply(backend, &x, t, output_cut..outputs, &mut right, &mut workspace).unwrap();
-            layer.multiply(backend, &x, tokens, 0..output_cut, &mut left, &mut workspace).unwrap();
+            let (left, right) = part.split_outputs(output_cut).unwrap();
+            let (t, weights) = (tokens.clone(), layer.weights());
+            product(backend, weights, &x, t, output_cut..outputs, right, &mut workspace).unwrap();
+            product(backend, weights, &x, tokens, 0..output_cut, left, &mut workspace).unwrap();
         }
-        (room, y)
+        (memory, y)
     }
 }
 
-/// Runs `check` on layers of several kinds and shapes.
+/// Runs `check` on layers of several kinds and shapes, in every format of weights.
 fn each_case(tokens: usize, mut check: impl FnMut(&str, &Case<'_>)) {
     let names = ["64", "paley1:12*2", "1024", "paley1:20*32", "paley2:28*512"];
-    for (name, rule) in names.iter().flat_map(|name| Rule::ALL.map(|rule| (name, rule))) {
-        for (index, scaling) in SCALINGS.into_iter().enumerate() {
+    for (name, &rule) in names.iter().flat_map(|name| Rule::ALL.iter().map(move |rule| (name, rule))) {
+        for (index, format) in formats().enumerate() {
             let transform = Transform::named(name).unwrap();
-            let features = transform.row_len();
-            let mut random = Random::new((features + index) as u64);
-            let (signs, gains) = (random.signs(features), random.normals(features));
-            let w = OwnedWeights::random(37, features, scaling, &mut random);
+            let inputs = transform.row_len();
+            // Of long rows every second scaling, the others with the next rule.
+            if inputs > 1024 && (index + rule as usize).is_multiple_of(2) {
+                continue;
+            }
+            let mut random = Random::new((inputs + index) as u64);
+            let (signs, gains) = (random.signs(inputs), random.normals(inputs));
+            let w = OwnedWeights::random(37, inputs, format, &mut random);
             let norm = [
                 None,
                 Some(RmsNorm::new(None, 1e-6).unwrap()),
@@ -141,11 +114,11 @@ fn each_case(tokens: usize, mut check: impl FnMut(&str, &Case<'_>)) {
                 norm: norm[index % 3],
                 transform: transforms[(index + 1) % 3],
                 rule,
-                weights: Weights::open(&w.blob).unwrap(),
+                weights: w.view(),
                 tokens,
-                x: random.normals(tokens * features),
+                x: random.normals(tokens * inputs),
             };
-            check(&format!("{name} {} {scaling:?}", rule.name()), &case);
+            check(&format!("{name} {rule} {format:?}"), &case);
         }
     }
 }
@@ -166,27 +139,29 @@ fn forward_is_the_composition_of_the_stages() {
 #[test]
 fn phases_give_the_same_for_every_cut() {
     let (tokens, outputs) = (5, 37);
-    let mut random = Random::new(77);
-    let w = OwnedWeights::random(outputs, 240, Scaling::Row, &mut random);
-    let case = Case {
-        norm: Some(RmsNorm::new(None, 1e-6).unwrap()),
-        transform: Some(Transform::named("paley1:60*4").unwrap()),
-        rule: Rule::Int4AbsMean,
-        weights: Weights::open(&w.blob).unwrap(),
-        tokens,
-        x: random.normals(tokens * 240),
-    };
-    for_each_backend(|backend| {
-        let (quantised, expected) = case.by_stages(backend);
-        for (token_cut, output_cut) in (0..=tokens).flat_map(|t| (0..=outputs).map(move |n| (t, n))) {
-            let (actual, y) = case.by_phases(backend, token_cut, output_cut);
-            let what = format_args!("{backend:?} cut at token {token_cut}, output {output_cut}");
-            assert_same(&quantised.0, &actual.0, what);
-            assert_same_bits(&quantised.1, &actual.1, what);
-            assert_same(&quantised.2, &actual.2, what);
-            assert_same_bits(&expected, &y, what);
-        }
-    });
+    // Every third format, of every layout some.
+    for (index, format) in formats().enumerate().step_by(3) {
+        let mut random = Random::new(77);
+        let w = OwnedWeights::random(outputs, 240, format, &mut random);
+        let case = Case {
+            norm: Some(RmsNorm::new(None, 1e-6).unwrap()),
+            transform: Some(Transform::named("paley1:60*4").unwrap()),
+            rule: Rule::ALL[index % Rule::ALL.len()],
+            weights: w.view(),
+            tokens,
+            x: random.normals(tokens * 240),
+        };
+        for_each_backend(|backend| {
+            let (quantised, expected) = case.by_stages(backend);
+            for (token_cut, output_cut) in (0..=tokens).flat_map(|t| (0..=outputs).map(move |n| (t, n))) {
+                let (actual, y) = case.by_phases(backend, token_cut, output_cut);
+                let what =
+                    format_args!("{backend:?} {format:?} cut at token {token_cut}, output {output_cut}");
+                quantised.assert_same(&actual, what);
+                assert_same_bits(&expected, &y, what);
+            }
+        });
+    }
 }
 
 /// The integers may differ from the oracle's only where its value lies within the f32 error of a rounding edge; for
@@ -195,43 +170,31 @@ fn phases_give_the_same_for_every_cut() {
 fn forward_agrees_with_the_oracle() {
     for_each_backend(|backend| {
         each_case(2, |name, case| {
-            let (features, outputs) = (case.features(), case.weights.rows());
+            let (inputs, outputs) = (case.inputs(), case.weights.outputs());
             // The oracle's transform is a dense matrix.
-            if features > 1024 {
+            if inputs > 1024 {
                 return;
             }
-            let ((values, scales, sums), y) = case.by_stages(backend);
-            let x = Activations::new(case.rule.bits(), features, &values, &scales, &sums).unwrap();
-            for token in 0..case.tokens {
-                let row: Vec<f64> =
-                    case.x[token * features..][..features].iter().map(|&x| x.into()).collect();
-                let gains: Option<Vec<f64>> = case
-                    .norm
-                    .and_then(|norm| norm.weight())
-                    .map(|gains| gains.iter().map(|&gain| gain.into()).collect());
-                let norm_epsilon = if gains.is_some() { 0.0 } else { f64::from(1e-6_f32) };
-                let norm = case.norm.map(|_| (gains.as_deref(), norm_epsilon));
+            let (quantised, y) = case.by_stages(backend);
+            let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| x.into()).collect() };
+            let gains = case.norm.and_then(|norm| norm.weight()).map(wide);
+            let norm =
+                case.norm.map(|norm| Norm { weight: gains.as_deref(), epsilon: norm.epsilon().into() });
+            let oracle = reference::BitLinear {
+                norm,
+                transform: case.transform.as_ref(),
+                rule: case.rule,
+                epsilon: f64::from(EPSILON),
+                weights: &case.weights,
+            };
+            for (token, row) in case.x.chunks(inputs).enumerate() {
                 let mut expected = vec![0.0; outputs];
-                let (mut scratch, mut q) = (vec![0.0; 2 * features], vec![0; features]);
-                reference::h_bit_linear(
-                    norm,
-                    case.transform.as_ref(),
-                    case.rule,
-                    f64::from(EPSILON),
-                    &case.weights,
-                    &row,
-                    &mut expected,
-                    &mut scratch,
-                    &mut q,
-                )
-                .unwrap();
+                let (mut scratch, mut q) = (vec![0.0; 2 * inputs], vec![0; inputs]);
+                oracle.forward(&wide(row), &mut expected, &mut scratch, &mut q).unwrap();
 
-                let differing = (0..features).filter(|&k| x.value(token, k) != q[k]).count();
-                assert!(
-                    differing <= 1 + features / 2000,
-                    "{name}: {differing} of {features} integers differ"
-                );
-                let scale = f64::from(scales[token]);
+                let differing = quantised.row(token).iter().zip(&q).filter(|(a, b)| a != b).count();
+                assert!(differing <= 1 + inputs / 2000, "{name}: {differing} of {inputs} integers differ");
+                let scale = f64::from(quantised.scales[token]);
                 for (n, expected) in expected.iter().enumerate() {
                     let alpha = (0..case.weights.spec().groups()).map(|g| case.weights.scale(n, g));
                     let largest = f64::from(alpha.fold(0.0, f32::max));

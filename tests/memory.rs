@@ -4,14 +4,15 @@
 
 mod common;
 
-use common::data::{OwnedActivations, OwnedWeights, Random, SCALINGS};
+use common::data::Random;
 use common::guarded::{Edge, Guarded};
-use common::{assert_same, assert_same_bits, for_each_backend, reduced};
-use hbitlinear::hadamard::{SignMatrix, Transform};
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, ActivationsMut, Bits, Quantizer, Rule};
-use hbitlinear::weights::{Weights, absmean};
-use hbitlinear::{Backend, HBitLinear, OutputMut, gemm};
+use common::owned::{OwnedActivations, OwnedWeights, Quantised, formats};
+use common::run::run_f32;
+use common::{assert_same, assert_same_bits, for_each_backend, reduced, run};
+use hbitlinear::{
+    Activations, ActivationsMut, Backend, BitLinear, Bits, Input, Layout, OutputMut, Quantizer, RmsNorm,
+    Rule, Scaling, SignMatrix, Transform, Weights, absmean, product, product_workspace_len,
+};
 
 /// Where the buffers of a run lie.
 #[derive(Clone, Copy, Debug)]
@@ -30,27 +31,27 @@ impl Place {
         Place::Shifted(7),
     ];
 
-    fn put<T: Copy>(self, content: &[T]) -> Buffer<T> {
+    fn put<T: Copy>(self, content: &[T]) -> Placed<T> {
         match self {
-            Place::Guarded(edge) => Buffer::Guarded(Guarded::new(edge, content)),
+            Place::Guarded(edge) => Placed::Guarded(Guarded::new(edge, content)),
             Place::Shifted(shift) => {
                 let head = content.first().map_or(Vec::new(), |&first| vec![first; shift]);
-                Buffer::Shifted([&head, content].concat(), if content.is_empty() { 0 } else { shift })
+                Placed::Shifted([&head, content].concat(), if content.is_empty() { 0 } else { shift })
             }
         }
     }
 }
 
-enum Buffer<T> {
+enum Placed<T> {
     Guarded(Guarded<T>),
     Shifted(Vec<T>, usize),
 }
 
-impl<T: Copy> Buffer<T> {
+impl<T: Copy> Placed<T> {
     fn get(&mut self) -> &mut [T] {
         match self {
-            Buffer::Guarded(pages) => pages,
-            Buffer::Shifted(memory, shift) => &mut memory[*shift..],
+            Placed::Guarded(pages) => pages,
+            Placed::Shifted(memory, shift) => &mut memory[*shift..],
         }
     }
 }
@@ -84,18 +85,19 @@ fn norms_and_quantisers() {
             norm.forward(backend, len, x.get(), y.get()).unwrap();
             assert_same_bits(&expected, y.get(), format_args!("norm {what}"));
 
-            for rule in Rule::ALL {
-                let (quantizer, bytes) = (Quantizer::new(rule, 1e-5).unwrap(), rule.bits().row_bytes(len));
-                let run = |x: &[f32], values: &mut [u8], scales: &mut [f32], sums: &mut [i32]| {
-                    let mut out = ActivationsMut::new(rule.bits(), len, values, scales, sums).unwrap();
-                    quantizer.forward(backend, x, &mut out).unwrap();
-                };
-                let (mut values, mut scale, mut sum) = (vec![0; bytes], [0.0], [0]);
-                run(&row, &mut values, &mut scale, &mut sum);
-                let (mut v, mut c, mut s) = (place.put(&vec![9; bytes]), place.put(&[9.0]), place.put(&[9]));
-                run(x.get(), v.get(), c.get(), s.get());
-                assert_same(&values, v.get(), format_args!("{} {what}", rule.name()));
-                assert_eq!((c.get()[0], s.get()[0]), (scale[0], sum[0]), "{} {what}", rule.name());
+            for &rule in Rule::ALL {
+                let quantizer = Quantizer::new(rule, 1e-5).unwrap();
+                let mut expected = Quantised::painted(rule.bits(), 1, len);
+                quantizer.forward(backend, &row, expected.room()).unwrap();
+                let mut values = place.put(&vec![9; rule.bits().row_bytes(len)]);
+                let (mut scale, mut sum) = (place.put(&[9.0]), place.put(&[9]));
+                let (v, c, s) = (values.get(), scale.get(), sum.get());
+                let room = ActivationsMut::new(rule.bits(), len, v, c, s).unwrap();
+                let actual = quantizer.forward(backend, &*x.get(), room).unwrap();
+                let what = format_args!("{rule} {what}");
+                assert_same(&expected.values, actual.values(), what);
+                assert_same_bits(&expected.scales, actual.scales(), what);
+                assert_same(&expected.sums, actual.sums(), what);
             }
 
             let mut expected = vec![0; len];
@@ -152,70 +154,126 @@ fn custom_matrices() {
     });
 }
 
+/// Every length in one format, and every format for lengths at the edges of its groups.
 #[test]
 fn products() {
-    let shapes =
-        lengths().into_iter().enumerate().map(|(i, k)| (k, [1, 15, 16, 17, 33][i % 5], SCALINGS[i % 3]));
-    let shapes: Vec<_> = shapes.collect();
+    let mut formats = formats().cycle();
+    let edges = [63, 129, 300].into_iter().flat_map(|inputs| [inputs; 16]);
+    let shapes: Vec<_> = lengths()
+        .into_iter()
+        .flat_map(|inputs| Layout::ALL.iter().map(move |&layout| (inputs, Some((layout, Scaling::Row)))))
+        .chain(edges.map(|inputs| (inputs, None)))
+        .enumerate()
+        .map(|(i, (inputs, format))| {
+            (inputs, [1, 15, 16, 17, 33][i % 5], format.unwrap_or_else(|| formats.next().unwrap()))
+        })
+        .collect();
     places(|backend, place| {
-        for &(columns, rows, scaling) in &shapes {
-            let mut random = Random::new(columns as u64);
-            let w = OwnedWeights::random(rows, columns, scaling, &mut random);
+        for &(inputs, outputs, format) in &shapes {
+            let mut random = Random::new(inputs as u64);
+            let w = OwnedWeights::random(outputs, inputs, format, &mut random);
             for (bits, tokens) in [(Bits::Four, 1), (Bits::Four, 5), (Bits::Eight, 3)] {
-                let x = OwnedActivations::random(bits, tokens, columns, &mut random);
-                let run =
-                    |weights: &Weights<'_>, x: &Activations<'_>, y: &mut [f32], workspace: &mut [u8]| {
-                        let mut out = OutputMut::new(y, tokens, rows, rows + 3).unwrap();
-                        gemm::product(backend, weights, x, 0..tokens, 0..rows, &mut out, workspace).unwrap();
-                    };
+                let x = OwnedActivations::random(bits, tokens, inputs, &mut random);
+                let expected = run_f32(backend, &w.view(), &x.view());
+                let (mut blob, mut values) = (place.put(&w.blob), place.put(&x.quantised.values));
+                let (mut scales, mut sums) = (place.put(&x.quantised.scales), place.put(&x.quantised.sums));
+                let view = Activations::new(bits, inputs, values.get(), scales.get(), sums.get()).unwrap();
                 // The last row ends with its last element, not with a whole stride.
-                let room = vec![-7.0; (tokens - 1) * (rows + 3) + rows];
-                let mut expected = room.clone();
-                let mut workspace = vec![0; gemm::workspace_len()];
-                run(&Weights::open(&w.blob).unwrap(), &x.view(), &mut expected, &mut workspace);
-
-                let (mut blob, mut values) = (place.put(&w.blob), place.put(&x.values));
-                let (mut scales, mut sums) = (place.put(&x.scales), place.put(&x.sums));
-                let (mut y, mut workspace) = (place.put(&room), place.put(&workspace));
-                let view = Activations::new(bits, columns, values.get(), scales.get(), sums.get()).unwrap();
-                run(&Weights::open(blob.get()).unwrap(), &view, y.get(), workspace.get());
-                let what = format_args!("{backend:?} {place:?} M {tokens} N {rows} K {columns} {bits:?}");
-                assert_same_bits(&expected, y.get(), what);
+                let stride = outputs + 3;
+                let mut y = place.put(&vec![-7.0; (tokens - 1) * stride + outputs]);
+                let mut workspace = place.put(&vec![0xcc; product_workspace_len()]);
+                let out = OutputMut::new(y.get(), tokens, outputs, stride).unwrap();
+                let weights = Weights::open(blob.get()).unwrap();
+                product(backend, &weights, &view, 0..tokens, 0..outputs, out, workspace.get()).unwrap();
+                let what =
+                    format!("{backend:?} {place:?} M {tokens} N {outputs} K {inputs} {bits} {format:?}");
+                for (expected, y) in expected.chunks(outputs).zip(y.get().chunks(stride)) {
+                    assert_same_bits(expected, &y[..outputs], format_args!("{what}"));
+                    assert!(y[outputs..].iter().all(|&y| y == -7.0), "{what}");
+                }
             }
         }
     });
 }
 
+/// Packing, opening and repacking.
+#[test]
+fn blobs() {
+    for place in Place::ALL {
+        for (inputs, format) in
+            [1, 17, 64, 65, 129, 257, 300].iter().flat_map(|&k| formats().map(move |format| (k, format)))
+        {
+            let w = OwnedWeights::random(19, inputs, format, &mut Random::new(inputs as u64));
+            let what = format!("{place:?} {inputs} {format:?}");
+            let (mut ternary, mut scales) = (place.put(&w.ternary), place.put(&w.scales));
+            let mut blob = place.put(&vec![0xee; w.blob.len()]);
+            w.spec.pack(ternary.get(), scales.get(), blob.get()).unwrap();
+            assert_same(&w.blob, blob.get(), format_args!("{what}"));
+            let weights = Weights::open(blob.get()).unwrap();
+            ternary.get().fill(9);
+            scales.get().fill(f32::NAN);
+            weights.unpack(ternary.get(), scales.get()).unwrap();
+            assert_same(&w.ternary, ternary.get(), format_args!("{what}"));
+            assert_same_bits(&w.scales, scales.get(), format_args!("{what}"));
+            for other in w.layouts() {
+                let mut again = place.put(&vec![0xee; other.blob.len()]);
+                weights.repack(other.spec.layout(), again.get()).unwrap();
+                assert_same(&other.blob, again.get(), format_args!("{what} as {}", other.spec.layout()));
+            }
+            let mut header = place.put(&w.blob[..64]);
+            assert_eq!(Weights::blob_len(header.get()), Ok(w.blob.len()));
+        }
+    }
+}
+
+/// With a transform and without, rows side by side and apart.
 #[test]
 fn layers() {
+    let (tokens, outputs) = (3, 21);
     places(|backend, place| {
-        for (name, rule) in [("paley1:12*4", Rule::Int4AbsMean), ("paley1:20*32", Rule::Int8AbsMax)] {
+        for (index, format) in formats().enumerate() {
+            let (name, rule) =
+                (["paley1:12*4", "paley1:20*32"][index % 2], Rule::ALL[index % Rule::ALL.len()]);
             let transform = Transform::named(name).unwrap();
-            let (features, tokens, outputs) = (transform.row_len(), 3, 21);
+            let inputs = transform.row_len();
             let mut random = Random::new(8);
-            let w = OwnedWeights::random(outputs, features, SCALINGS[2], &mut random);
-            let run = |blob: &[u8], x: &[f32], y: &mut [f32], workspace: &mut [u8]| {
-                let quantizer = Quantizer::new(rule, 1e-5).unwrap();
-                let norm = Some(RmsNorm::new(None, 1e-6).unwrap());
-                let layer =
-                    HBitLinear::new(norm, transform, quantizer, Weights::open(blob).unwrap()).unwrap();
-                assert_eq!(layer.workspace_len(tokens), Ok(workspace.len()));
-                let mut out = OutputMut::new(y, tokens, outputs, outputs).unwrap();
-                layer.forward(backend, x, &mut out, workspace).unwrap();
-            };
-            let layer = HBitLinear::new(
-                None,
-                transform,
-                Quantizer::new(rule, 0.0).unwrap(),
-                Weights::open(&w.blob).unwrap(),
-            );
-            let scratch = vec![0xab_u8; layer.unwrap().workspace_len(tokens).unwrap()];
-            let (row, mut expected) = (random.normals(tokens * features), vec![0.0; tokens * outputs]);
-            run(&w.blob, &row, &mut expected, &mut scratch.clone());
-            let (mut blob, mut x) = (place.put(&w.blob), place.put(&row));
-            let (mut y, mut workspace) = (place.put(&vec![f32::NAN; tokens * outputs]), place.put(&scratch));
-            run(blob.get(), x.get(), y.get(), workspace.get());
-            assert_same_bits(&expected, y.get(), format_args!("{backend:?} {place:?} {name}"));
+            let (w, gains) =
+                (OwnedWeights::random(outputs, inputs, format, &mut random), random.normals(inputs));
+            let x = random.normals(tokens * inputs);
+            let (mut blob, mut placed_gains) = (place.put(&w.blob), place.put(&gains));
+            let (placed, placed_gains) = (Weights::open(blob.get()).unwrap(), &*placed_gains.get());
+            let quantizer = Quantizer::new(rule, 1e-5).unwrap();
+            for transform in [Some(transform), None] {
+                let with = |gains, weights| {
+                    let norm = Some(RmsNorm::new(Some(gains), 1e-6).unwrap());
+                    let stages = run::input_stages(inputs, quantizer, norm, transform).unwrap();
+                    BitLinear::new(stages, weights).unwrap()
+                };
+                let what = format!("{backend:?} {place:?} {name} {} {rule} {format:?}", transform.is_some());
+                let layer = with(&gains, w.view());
+                let expected = run::layer(backend, &layer, &x, tokens).unwrap();
+
+                let layer = with(placed_gains, placed);
+                let mut y = place.put(&vec![f32::NAN; tokens * outputs]);
+                let mut workspace = place.put(&vec![0xab; layer.workspace_len(tokens).unwrap()]);
+                let mut contiguous = place.put(&x);
+                let out = OutputMut::rows(y.get(), outputs).unwrap();
+                layer.forward(backend, &*contiguous.get(), out, workspace.get()).unwrap();
+                assert_same_bits(&expected, y.get(), format_args!("{what}"));
+
+                // The last row ends with its last element, not with a whole stride.
+                let stride = inputs + 7;
+                let mut apart = vec![f32::NAN; (tokens - 1) * stride + inputs];
+                for (from, to) in x.chunks(inputs).zip(apart.chunks_mut(stride)) {
+                    to[..inputs].copy_from_slice(from);
+                }
+                let mut apart = place.put(&apart);
+                y.get().fill(f32::NAN);
+                let rows = Input::strided(apart.get(), tokens, stride).unwrap();
+                let out = OutputMut::rows(y.get(), outputs).unwrap();
+                layer.forward(backend, rows, out, workspace.get()).unwrap();
+                assert_same_bits(&expected, y.get(), format_args!("{what}, apart"));
+            }
         }
     });
 }

@@ -5,91 +5,31 @@ mod common;
 
 use core::ops::Range;
 
-use common::data::{OwnedActivations, OwnedWeights, Random, SCALINGS, assert_painted, painted};
+use common::data::{Random, assert_painted, painted};
+use common::expected::{expected_f32, expected_i32};
+use common::owned::{OwnedActivations, OwnedWeights, formats};
+use common::run::{run_f32, run_i32};
 use common::{assert_same, assert_same_bits, backends, for_each_backend, reduced};
-use hbitlinear::quantize::Bits;
-use hbitlinear::weights::{Scaling, Weights};
-use hbitlinear::{Backend, OutputMut, gemm, layout, reference};
-
-const WIDTHS: [Bits; 2] = [Bits::Four, Bits::Eight];
+use hbitlinear::{
+    Backend, Bits, GroupLen, Layout, OutputMut, Scaling, Weights, layout, product, product_i32,
+    product_workspace_len,
+};
 
 /// Borders of vectors, panels, blocks, and of two of each.
 const EDGES: [usize; 15] = [1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129];
 
-/// `sums[(t · rows + n) · groups + g]`: the oracle's product of each group of columns on its own.
-fn group_sums(x: &OwnedActivations, w: &OwnedWeights, group: usize) -> Vec<i64> {
-    let (tokens, rows, columns) = (x.scales.len(), w.spec.rows(), x.features);
-    let groups = columns.div_ceil(group);
-    let mut sums = vec![0; tokens * rows * groups];
-    for g in 0..groups {
-        let run = g * group..columns.min((g + 1) * group);
-        let part = |values: &[i8]| -> Vec<i8> {
-            values.chunks_exact(columns).flat_map(|row| row[run.clone()].to_vec()).collect()
-        };
-        let mut y = vec![0; tokens * rows];
-        reference::product(&part(&x.q), &part(&w.ternary), tokens, rows, run.len(), &mut y).unwrap();
-        for (at, sum) in y.into_iter().enumerate() {
-            sums[at * groups + g] = sum;
-        }
-    }
-    sums
-}
-
-/// What `product_i32` must give.
-fn expected_i32(x: &OwnedActivations, w: &OwnedWeights) -> Vec<i32> {
-    group_sums(x, w, x.features).iter().map(|&sum| i32::try_from(sum).expect("within MAX_COLUMNS")).collect()
-}
-
-/// What `product` must give: `(Σ_g (sum as f32) · α) · s`, every operation rounded to f32.
-fn expected_f32(x: &OwnedActivations, w: &OwnedWeights) -> Vec<f32> {
-    let (groups, rows) = (w.spec.groups(), w.spec.rows());
-    let sums = group_sums(x, w, w.spec.group_columns());
-    let mut y = Vec::new();
-    for (at, sums) in sums.chunks_exact(groups).enumerate() {
-        let (token, row) = (at / rows, at % rows);
-        let alpha = |group| match w.spec.scaling() {
-            Scaling::Tensor => w.scales[0],
-            Scaling::Row => w.scales[row],
-            Scaling::Group(_) | Scaling::GroupF16(_) => w.scales[row * groups + group],
-        };
-        let mut total = sums[0] as i32 as f32 * alpha(0);
-        for (group, &sum) in sums.iter().enumerate().skip(1) {
-            total += sum as i32 as f32 * alpha(group);
-        }
-        y.push(total * x.scales[token]);
-    }
-    y
-}
-
-fn run_f32(backend: Backend, weights: &Weights<'_>, x: &OwnedActivations) -> Vec<f32> {
-    let (tokens, rows) = (x.scales.len(), weights.rows());
-    let (mut y, mut workspace) = (vec![f32::NAN; tokens * rows], vec![0xcc; gemm::workspace_len()]);
-    let mut out = OutputMut::new(&mut y, tokens, rows, rows).unwrap();
-    gemm::product(backend, weights, &x.view(), 0..tokens, 0..rows, &mut out, &mut workspace).unwrap();
-    y
-}
-
-fn run_i32(backend: Backend, weights: &Weights<'_>, x: &OwnedActivations) -> Vec<i32> {
-    let (tokens, rows) = (x.scales.len(), weights.rows());
-    let (mut y, mut workspace) = (vec![i32::MIN; tokens * rows], vec![0xcc; gemm::workspace_len()]);
-    let mut out = OutputMut::new(&mut y, tokens, rows, rows).unwrap();
-    gemm::product_i32(backend, weights, &x.view(), 0..tokens, 0..rows, &mut out, &mut workspace).unwrap();
-    y
-}
-
-/// Every backend, i32 and f32, for one shape, width and scaling.
-fn check(backends: &[Backend], tokens: usize, rows: usize, columns: usize, bits: Bits, scaling: Scaling) {
-    let mut random = Random::new((tokens * 1009 + rows * 131 + columns) as u64);
-    let w = OwnedWeights::random(rows, columns, scaling, &mut random);
-    let x = OwnedActivations::random(bits, tokens, columns, &mut random);
+/// Every backend and layout, i32 and f32, for one shape, width and scaling.
+fn check(backends: &[Backend], tokens: usize, outputs: usize, inputs: usize, bits: Bits, scaling: Scaling) {
+    let mut random = Random::new((tokens * 1009 + outputs * 131 + inputs) as u64);
+    let w = OwnedWeights::random(outputs, inputs, (Layout::ALL[0], scaling), &mut random);
+    let x = OwnedActivations::random(bits, tokens, inputs, &mut random);
     let (integers, floats) = (expected_i32(&x, &w), expected_f32(&x, &w));
-    for blob in w.layouts() {
-        let weights = Weights::open(&blob).unwrap();
-        let layout = weights.spec().layout();
+    for w in w.layouts() {
+        let (weights, layout) = (w.view(), w.spec.layout());
         for &backend in backends {
-            let what = format!("{backend:?} {layout:?} M {tokens} N {rows} K {columns} {bits:?} {scaling:?}");
-            assert_same(&integers, &run_i32(backend, &weights, &x), format_args!("{what}, i32"));
-            assert_same_bits(&floats, &run_f32(backend, &weights, &x), format_args!("{what}, f32"));
+            let what = format!("{backend:?} {layout} M {tokens} N {outputs} K {inputs} {bits} {scaling:?}");
+            assert_same(&integers, &run_i32(backend, &weights, &x.view()), format_args!("{what}, i32"));
+            assert_same_bits(&floats, &run_f32(backend, &weights, &x.view()), format_args!("{what}, f32"));
         }
     }
 }
@@ -107,10 +47,10 @@ fn small_shapes() -> Vec<(usize, usize)> {
 #[test]
 fn small_shapes_int8() {
     let backends = backends();
-    for (columns, rows) in small_shapes() {
+    for (inputs, outputs) in small_shapes() {
         for tokens in [0, 1, 2, 3, 17] {
-            for scaling in [Scaling::Tensor, Scaling::Row, Scaling::Group(64)] {
-                check(&backends, tokens, rows, columns, Bits::Eight, scaling);
+            for scaling in [Scaling::Tensor, Scaling::Row, Scaling::Group(GroupLen::L64)] {
+                check(&backends, tokens, outputs, inputs, Bits::Eight, scaling);
             }
         }
     }
@@ -119,10 +59,10 @@ fn small_shapes_int8() {
 #[test]
 fn small_shapes_int4() {
     let backends = backends();
-    for (columns, rows) in small_shapes() {
+    for (inputs, outputs) in small_shapes() {
         for tokens in [0, 1, 2, 3, 17] {
-            for scaling in [Scaling::Tensor, Scaling::Row, Scaling::Group(64)] {
-                check(&backends, tokens, rows, columns, Bits::Four, scaling);
+            for scaling in [Scaling::Tensor, Scaling::Row, Scaling::Group(GroupLen::L64)] {
+                check(&backends, tokens, outputs, inputs, Bits::Four, scaling);
             }
         }
     }
@@ -131,32 +71,32 @@ fn small_shapes_int4() {
 #[test]
 fn real_shapes() {
     let backends = backends();
-    for bits in WIDTHS {
-        for columns in [640, 1536, 2560, 6912, 8640, 14336] {
-            for scaling in SCALINGS {
-                check(&backends, 3, 17, columns, bits, scaling);
+    for &bits in Bits::ALL {
+        for inputs in [640, 1536, 2560, 6912, 8640, 14336] {
+            for &scaling in Scaling::ALL {
+                check(&backends, 3, 17, inputs, bits, scaling);
             }
-            check(&backends, 1, 33, columns, bits, Scaling::Tensor);
-            check(&backends, 1, 1, columns + 1, bits, Scaling::Group(128));
+            check(&backends, 1, 33, inputs, bits, Scaling::Tensor);
+            check(&backends, 1, 1, inputs + 1, bits, Scaling::Group(GroupLen::L128));
         }
         // Beyond the tile of any kernel in tokens; N of real layers; groups with and without a short last one.
         for tokens in [17, 33, 70] {
             check(&backends, tokens, 129, 1029, bits, Scaling::Row);
-            check(&backends, tokens, 40, 769, bits, Scaling::Group(256));
+            check(&backends, tokens, 40, 769, bits, Scaling::Group(GroupLen::L256));
         }
-        // More panels than a call takes, and more columns than the narrow sums of a table.
+        // More panels than a call takes, and more inputs than the narrow sums of a table.
         check(&backends, 9, 530, 4200, bits, Scaling::Tensor);
-        check(&backends, 9, 530, 4200, bits, Scaling::GroupF16(128));
+        check(&backends, 9, 530, 4200, bits, Scaling::GroupF16(GroupLen::L128));
         // Groups of more than one run of columns.
-        check(&backends, 3, 17, 33_000, bits, Scaling::Group(64));
-        check(&backends, 1, 17, 33_000, bits, Scaling::GroupF16(256));
-        for rows in [640, 2560, 6912] {
-            check(&backends, 2, rows, 40, bits, Scaling::Row);
-            check(&backends, 5, rows, 40, bits, Scaling::Row);
+        check(&backends, 3, 17, 33_000, bits, Scaling::Group(GroupLen::L64));
+        check(&backends, 1, 17, 33_000, bits, Scaling::GroupF16(GroupLen::L256));
+        for outputs in [640, 2560, 6912] {
+            check(&backends, 2, outputs, 40, bits, Scaling::Row);
+            check(&backends, 5, outputs, 40, bits, Scaling::Row);
         }
-        for columns in [191, 192, 193, 255, 256, 257, 511, 1023, 1024, 1025, 2049] {
-            for scaling in SCALINGS {
-                check(&backends, 5, 18, columns, bits, scaling);
+        for inputs in [191, 192, 193, 255, 256, 257, 511, 1023, 1024, 1025, 2049] {
+            for &scaling in Scaling::ALL {
+                check(&backends, 5, 18, inputs, bits, scaling);
             }
         }
     }
@@ -172,7 +112,8 @@ fn extremes() {
     if !reduced("long extremes") {
         lengths.extend([65535, 65536, 70000]);
     }
-    for (bits, low, high) in [(Bits::Four, -8, 7), (Bits::Eight, -128, 127)] {
+    for &bits in Bits::ALL {
+        let (low, high) = if bits == Bits::Four { (-8, 7) } else { (-128, 127) };
         let activations: [fn(usize, i8, i8) -> i8; 5] = [
             |_, low, _| low,
             |_, _, high| high,
@@ -180,10 +121,10 @@ fn extremes() {
             |i, low, high| if i / 2 % 2 == 0 { low } else { high },
             |i, low, _| if i % 4 == 3 { low } else { 0 },
         ];
-        for &columns in &lengths {
+        for &inputs in &lengths {
             // A row of each kind: all −1, all 1, and those that follow the activations' alternations.
-            let ternary: Vec<i8> = (0..6 * columns)
-                .map(|at| match (at / columns, at % columns) {
+            let ternary: Vec<i8> = (0..6 * inputs)
+                .map(|at| match (at / inputs, at % inputs) {
                     (0, _) => -1,
                     (1, _) => 1,
                     (2, i) => (i % 2) as i8 * 2 - 1,
@@ -192,16 +133,15 @@ fn extremes() {
                     (_, i) => 1 - (i / 2 % 2) as i8 * 2,
                 })
                 .collect();
-            let w = OwnedWeights::new(6, columns, Scaling::Tensor, ternary);
+            let w = OwnedWeights::new(6, inputs, (Layout::ALL[0], Scaling::Tensor), ternary);
             let q =
-                (0..activations.len() * columns).map(|at| activations[at / columns](at % columns, low, high));
-            let x = OwnedActivations::new(bits, activations.len(), columns, q.collect());
+                (0..activations.len() * inputs).map(|at| activations[at / inputs](at % inputs, low, high));
+            let x = OwnedActivations::new(bits, activations.len(), inputs, q.collect());
             let expected = expected_i32(&x, &w);
-            for blob in w.layouts() {
-                let weights = Weights::open(&blob).unwrap();
+            for w in w.layouts() {
                 for &backend in &backends {
-                    let what = format_args!("{backend:?} {:?} K {columns} {bits:?}", weights.spec().layout());
-                    assert_same(&expected, &run_i32(backend, &weights, &x), what);
+                    let what = format_args!("{backend:?} {} K {inputs} {bits}", w.spec.layout());
+                    assert_same(&expected, &run_i32(backend, &w.view(), &x.view()), what);
                 }
             }
         }
@@ -215,20 +155,16 @@ fn longest_row() {
     if reduced("the longest row is left out") {
         return;
     }
-    let columns = layout::MAX_COLUMNS;
-    let w = OwnedWeights::new(1, columns, Scaling::Tensor, vec![1; columns]);
-    for blob in w.layouts() {
-        let weights = Weights::open_verified(&blob).unwrap();
-        let layout = weights.spec().layout();
+    let inputs = layout::MAX_INPUTS;
+    for &layout in Layout::ALL {
+        let w = OwnedWeights::new(1, inputs, (layout, Scaling::Tensor), vec![1; inputs]);
+        let weights = Weights::open_verified(&w.blob).unwrap();
         for q in [-128, 127] {
-            let x = OwnedActivations::new(Bits::Eight, 1, columns, vec![q; columns]);
+            let x = OwnedActivations::new(Bits::Eight, 1, inputs, vec![q; inputs]);
             for &backend in &backends {
-                let expected = [i32::from(q) * columns as i32];
-                assert_same(
-                    &expected,
-                    &run_i32(backend, &weights, &x),
-                    format_args!("{backend:?} {layout:?} {q}"),
-                );
+                let expected = [i32::from(q) * inputs as i32];
+                let what = format_args!("{backend:?} {layout} {q}");
+                assert_same(&expected, &run_i32(backend, &weights, &x.view()), what);
             }
         }
     }
@@ -237,31 +173,33 @@ fn longest_row() {
 #[test]
 fn elements_between_rows_stay() {
     for_each_backend(|backend| {
-        for (tokens, rows, gap) in [(1, 17, 5), (5, 16, 1), (33, 50, 3), (3, 1, 7)] {
-            let mut random = Random::new(rows as u64);
-            let w = OwnedWeights::random(rows, 100, Scaling::Row, &mut random);
+        for (shape, format) in [(1, 17, 5), (5, 16, 1), (33, 50, 3), (3, 1, 7)]
+            .iter()
+            .flat_map(|&shape| formats().map(move |format| (shape, format)))
+        {
+            let (tokens, outputs, gap) = shape;
+            let mut random = Random::new(outputs as u64);
+            let w = OwnedWeights::random(outputs, 100, format, &mut random);
             let x = OwnedActivations::random(Bits::Four, tokens, 100, &mut random);
-            let (weights, stride) = (Weights::open(&w.blob).unwrap(), rows + gap);
+            let (weights, x, expected) = (w.view(), x.view(), expected_f32(&x, &w));
+            let stride = outputs + gap;
             let mut y: Vec<f32> = painted(tokens * stride);
-            let mut workspace = vec![0; gemm::workspace_len()];
-            let mut out = OutputMut::new(&mut y, tokens, rows, stride).unwrap();
-            gemm::product(backend, &weights, &x.view(), 0..tokens, 0..rows, &mut out, &mut workspace)
-                .unwrap();
+            let mut workspace = vec![0; product_workspace_len()];
+            let out = OutputMut::new(&mut y, tokens, outputs, stride).unwrap();
+            product(backend, &weights, &x, 0..tokens, 0..outputs, out, &mut workspace).unwrap();
             let paint: Vec<f32> = painted(tokens * stride);
-            let expected = expected_f32(&x, &w);
             for t in 0..tokens {
-                let (row, what) = (t * stride, format_args!("{backend:?}, row {t}"));
-                assert_same_bits(&expected[t * rows..][..rows], &y[row..row + rows], what);
-                assert_same_bits(&paint[row + rows..row + stride], &y[row + rows..row + stride], what);
+                let (row, what) = (t * stride, format_args!("{backend:?} {format:?}, row {t}"));
+                assert_same_bits(&expected[t * outputs..][..outputs], &y[row..row + outputs], what);
+                assert_same_bits(&paint[row + outputs..row + stride], &y[row + outputs..row + stride], what);
             }
 
             // An empty range writes nothing.
             let mut y: Vec<f32> = painted(tokens * stride);
-            let mut out = OutputMut::new(&mut y, tokens, 0, stride).unwrap();
-            gemm::product(backend, &weights, &x.view(), 0..tokens, rows..rows, &mut out, &mut workspace)
-                .unwrap();
-            let mut out = OutputMut::new(&mut y, 0, rows, stride).unwrap();
-            gemm::product(backend, &weights, &x.view(), 1..1, 0..rows, &mut out, &mut workspace).unwrap();
+            let out = OutputMut::new(&mut y, tokens, 0, stride).unwrap();
+            product(backend, &weights, &x, 0..tokens, outputs..outputs, out, &mut workspace).unwrap();
+            let out = OutputMut::new(&mut y, 0, outputs, stride).unwrap();
+            product(backend, &weights, &x, 1..1, 0..outputs, out, &mut workspace).unwrap();
             assert_painted(&y, "empty ranges");
         }
     });
@@ -275,37 +213,35 @@ fn cuts(len: usize) -> impl Iterator<Item = [Range<usize>; 3]> {
 #[test]
 fn every_cut_of_outputs() {
     for_each_backend(|backend| {
-        for (rows, columns, scaling) in
-            [(50, 37, Scaling::Tensor), (33, 100, Scaling::Row), (31, 150, Scaling::Group(64))]
+        for (outputs, inputs, scaling) in
+            [(50, 37, Scaling::Tensor), (33, 100, Scaling::Row), (31, 150, Scaling::Group(GroupLen::L64))]
         {
-            let mut random = Random::new(rows as u64);
-            let w = OwnedWeights::random(rows, columns, scaling, &mut random);
-            let x = OwnedActivations::random(Bits::Four, 3, columns, &mut random);
-            let blobs = w.layouts();
-            let [two_bits, trits] = blobs.each_ref().map(|blob| Weights::open(blob).unwrap());
+            let mut random = Random::new(outputs as u64);
+            let w = OwnedWeights::random(outputs, inputs, (Layout::ALL[0], scaling), &mut random);
+            let x = OwnedActivations::random(Bits::Four, 3, inputs, &mut random);
             let (floats, integers) = (expected_f32(&x, &w), expected_i32(&x, &w));
-            let mut workspace = vec![0; gemm::workspace_len()];
-            for (parts, weights) in cuts(rows).flat_map(|parts| [(parts.clone(), two_bits), (parts, trits)]) {
-                let mut y = vec![f32::NAN; floats.len()];
-                let whole = OutputMut::new(&mut y, 3, rows, rows).unwrap();
-                let (left, right) = whole.split_outputs(parts[2].start).unwrap();
-                let (left, middle) = left.split_outputs(parts[1].start).unwrap();
-                for (mut out, part) in [right, left, middle].into_iter().zip([2, 0, 1]) {
-                    let outputs = parts[part].clone();
-                    gemm::product(backend, &weights, &x.view(), 0..3, outputs, &mut out, &mut workspace)
-                        .unwrap();
-                }
-                assert_same_bits(&floats, &y, format_args!("{backend:?} outputs {parts:?}"));
+            let mut workspace = vec![0; product_workspace_len()];
+            for w in w.layouts() {
+                let (weights, x, layout) = (w.view(), x.view(), w.spec.layout());
+                for parts in cuts(outputs) {
+                    let mut y = vec![f32::NAN; floats.len()];
+                    let whole = OutputMut::rows(&mut y, outputs).unwrap();
+                    let (left, right) = whole.split_outputs(parts[2].start).unwrap();
+                    let (left, middle) = left.split_outputs(parts[1].start).unwrap();
+                    for (out, part) in [right, left, middle].into_iter().zip([2, 0, 1]) {
+                        let part = parts[part].clone();
+                        product(backend, &weights, &x, 0..3, part, out, &mut workspace).unwrap();
+                    }
+                    assert_same_bits(&floats, &y, format_args!("{backend:?} {layout} outputs {parts:?}"));
 
-                let mut y = vec![i32::MIN; integers.len()];
-                let whole = OutputMut::new(&mut y, 3, rows, rows).unwrap();
-                let (left, mut right) = whole.split_outputs(parts[1].start).unwrap();
-                let mut left = left;
-                for (out, outputs) in [(&mut left, parts[0].clone()), (&mut right, parts[0].end..rows)] {
-                    gemm::product_i32(backend, &weights, &x.view(), 0..3, outputs, out, &mut workspace)
-                        .unwrap();
+                    let mut y = vec![i32::MIN; integers.len()];
+                    let whole = OutputMut::rows(&mut y, outputs).unwrap();
+                    let (left, right) = whole.split_outputs(parts[1].start).unwrap();
+                    for (out, part) in [(left, parts[0].clone()), (right, parts[0].end..outputs)] {
+                        product_i32(backend, &weights, &x, 0..3, part, out, &mut workspace).unwrap();
+                    }
+                    assert_same(&integers, &y, format_args!("{backend:?} {layout} outputs {parts:?}"));
                 }
-                assert_same(&integers, &y, format_args!("{backend:?} outputs {parts:?}"));
             }
         }
     });
@@ -314,28 +250,27 @@ fn every_cut_of_outputs() {
 #[test]
 fn every_cut_of_tokens() {
     for_each_backend(|backend| {
-        for (tokens, scaling, bits) in [(35, Scaling::Row, Bits::Eight), (18, Scaling::Group(64), Bits::Four)]
+        for (tokens, scaling, bits) in
+            [(35, Scaling::Row, Bits::Eight), (18, Scaling::Group(GroupLen::L64), Bits::Four)]
         {
-            let (rows, columns) = (19, 75);
+            let (outputs, inputs) = (19, 75);
             let mut random = Random::new(tokens as u64);
-            let w = OwnedWeights::random(rows, columns, scaling, &mut random);
-            let x = OwnedActivations::random(bits, tokens, columns, &mut random);
-            let blobs = w.layouts();
-            let [two_bits, trits] = blobs.each_ref().map(|blob| Weights::open(blob).unwrap());
-            let expected = expected_f32(&x, &w);
-            let mut workspace = vec![0; gemm::workspace_len()];
-            for (parts, weights) in cuts(tokens).flat_map(|parts| [(parts.clone(), two_bits), (parts, trits)])
-            {
-                let mut y = vec![f32::NAN; expected.len()];
-                let whole = OutputMut::new(&mut y, tokens, rows, rows).unwrap();
-                let (above, below) = whole.split_tokens(parts[2].start).unwrap();
-                let (above, middle) = above.split_tokens(parts[1].start).unwrap();
-                for (mut out, part) in [below, above, middle].into_iter().zip([2, 0, 1]) {
-                    let tokens = parts[part].clone();
-                    gemm::product(backend, &weights, &x.view(), tokens, 0..rows, &mut out, &mut workspace)
-                        .unwrap();
+            let w = OwnedWeights::random(outputs, inputs, (Layout::ALL[0], scaling), &mut random);
+            let x = OwnedActivations::random(bits, tokens, inputs, &mut random);
+            let (expected, mut workspace) = (expected_f32(&x, &w), vec![0; product_workspace_len()]);
+            for w in w.layouts() {
+                let (weights, x, layout) = (w.view(), x.view(), w.spec.layout());
+                for parts in cuts(tokens) {
+                    let mut y = vec![f32::NAN; expected.len()];
+                    let whole = OutputMut::rows(&mut y, outputs).unwrap();
+                    let (above, below) = whole.split_tokens(parts[2].start).unwrap();
+                    let (above, middle) = above.split_tokens(parts[1].start).unwrap();
+                    for (out, part) in [below, above, middle].into_iter().zip([2, 0, 1]) {
+                        let part = parts[part].clone();
+                        product(backend, &weights, &x, part, 0..outputs, out, &mut workspace).unwrap();
+                    }
+                    assert_same_bits(&expected, &y, format_args!("{backend:?} {layout} tokens {parts:?}"));
                 }
-                assert_same_bits(&expected, &y, format_args!("{backend:?} tokens {parts:?}"));
             }
         }
     });

@@ -8,13 +8,11 @@
 
 mod common;
 
-use common::data::{OwnedWeights, Random, family_transforms};
+use common::data::{Random, family_transforms};
+use common::owned::{OwnedWeights, formats, pack_activations};
+use common::run::{quantise, transform};
 use common::{assert_same, backends, for_each_backend, reduced};
-use hbitlinear::hadamard::{Direction, Transform};
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, ActivationsMut, Quantizer, Rule};
-use hbitlinear::weights::{Weights, absmean};
-use hbitlinear::{Backend, reference};
+use hbitlinear::{Activations, Bits, Direction, RmsNorm, Rule, Transform, absmean, reference};
 use proptest::prelude::*;
 
 /// Unit roundoff of f32.
@@ -42,15 +40,6 @@ fn widen(x: &[f32]) -> Vec<f64> {
 
 fn largest_error(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-}
-
-fn transform(backend: Backend, transform: &Transform<'_>, direction: Direction, x: &[f32]) -> Vec<f32> {
-    let mut y = x.to_vec();
-    match direction {
-        Direction::Forward => transform.forward(backend, &mut y).unwrap(),
-        Direction::Transpose => transform.transpose(backend, &mut y).unwrap(),
-    }
-    y
 }
 
 /// The dense oracle, in both directions, for every matrix of every family and the powers of two.
@@ -88,7 +77,7 @@ fn blocks_are_independent_transforms() {
         for block in [64, 128, 256, 512, 1024] {
             let (one, x) =
                 (Transform::sylvester(block).unwrap(), Random::new(block as u64).normals(5 * block));
-            let all = transform(backend, &one.blocks(5).unwrap(), Direction::Forward, &x);
+            let all = transform(backend, &one.with_blocks(5).unwrap(), Direction::Forward, &x);
             let each: Vec<f32> =
                 x.chunks(block).flat_map(|x| transform(backend, &one, Direction::Forward, x)).collect();
             common::assert_same_bits(&each, &all, format_args!("{backend:?} {block}"));
@@ -118,15 +107,6 @@ fn any_row(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value =
 
 fn any_rule() -> impl Strategy<Value = Rule> {
     prop::sample::select(Rule::ALL.to_vec())
-}
-
-/// Values, scale and sum of one row.
-fn quantise(backend: Backend, rule: Rule, epsilon: f32, row: &[f32]) -> (Vec<i8>, f32, i32) {
-    let (mut values, mut scale, mut sum) = (vec![0xee; rule.bits().row_bytes(row.len())], [f32::NAN], [-1]);
-    let mut out = ActivationsMut::new(rule.bits(), row.len(), &mut values, &mut scale, &mut sum).unwrap();
-    Quantizer::new(rule, epsilon).unwrap().forward(backend, row, &mut out).unwrap();
-    let view = out.as_activations();
-    ((0..row.len()).map(|i| view.value(0, i)).collect(), view.scales()[0], view.sums()[0])
 }
 
 proptest! {
@@ -174,21 +154,27 @@ proptest! {
     }
 
     #[test]
-    fn weights_unpack_to_what_was_packed(rows in 1..40_usize, columns in 1..300_usize, seed: u64, kind in 0..7_usize) {
-        let w = OwnedWeights::random(rows, columns, common::data::SCALINGS[kind], &mut Random::new(seed));
-        let weights = Weights::open(&w.blob).unwrap();
-        let mut ternary = vec![9; rows * columns];
-        weights.unpack(&mut ternary).unwrap();
+    fn weights_unpack_to_what_was_packed(
+        outputs in 1..40_usize, inputs in 1..300_usize, seed: u64, format in prop::sample::select(formats().collect::<Vec<_>>()),
+    ) {
+        let w = OwnedWeights::random(outputs, inputs, format, &mut Random::new(seed));
+        let weights = w.view();
+        let (mut ternary, mut scales) = (vec![9; outputs * inputs], vec![f32::NAN; w.scales.len()]);
+        weights.unpack(&mut ternary, &mut scales).unwrap();
         prop_assert_eq!(&ternary, &w.ternary);
+        prop_assert_eq!(&scales, &w.scales);
         for (at, &weight) in ternary.iter().enumerate() {
-            prop_assert_eq!(weights.weight(at / columns, at % columns), weight);
+            prop_assert_eq!(weights.weight(at / inputs, at % inputs), weight);
         }
-        prop_assert_eq!(weights.weight(rows, 0), 0);
-        prop_assert_eq!(weights.weight(0, columns), 0);
+        prop_assert_eq!(weights.weight(outputs, 0), 0);
+        prop_assert_eq!(weights.weight(0, inputs), 0);
+        let groups = w.spec.groups();
         for (index, &scale) in w.scales.iter().enumerate() {
-            let groups = w.spec.groups();
             prop_assert_eq!(weights.scale(index / groups, index % groups), scale);
         }
+        prop_assert_eq!(weights.scale(outputs, 0), 0.0);
+        prop_assert_eq!(weights.scale(0, groups), 0.0);
+        prop_assert_eq!(hbitlinear::Weights::blob_len(&w.blob[..64]), Ok(w.blob.len()));
     }
 
     /// Integers that are exact in the quantiser's grid come back from the packed bytes.
@@ -206,9 +192,8 @@ proptest! {
 
     #[test]
     fn packed_activations_read_back(q in prop::collection::vec(-8_i8..=7, 1..200)) {
-        use hbitlinear::quantize::Bits;
-        for bits in [Bits::Four, Bits::Eight] {
-            let bytes = common::data::pack_activations(bits, q.len(), &q);
+        for &bits in Bits::ALL {
+            let bytes = pack_activations(bits, q.len(), &q);
             let view = Activations::new(bits, q.len(), &bytes, &[1.0], &[0]).unwrap();
             prop_assert_eq!((0..q.len()).map(|i| view.value(0, i)).collect::<Vec<_>>(), q.clone());
         }
@@ -322,7 +307,7 @@ fn halves_go_to_even() {
                 let row: Vec<f32> = halves.iter().cycle().skip(shift).take(halves.len()).copied().collect();
                 let expected: Vec<i8> = row.iter().map(|x| x.round_ties_even() as i8).collect();
                 let (values, scale, sum) = quantise(backend, rule, 0.0, &row);
-                assert_same(&expected, &values, format_args!("{backend:?} {} by {shift}", rule.name()));
+                assert_same(&expected, &values, format_args!("{backend:?} {rule} by {shift}"));
                 assert_eq!((scale, sum), (1.0, expected.iter().map(|&q| i32::from(q)).sum()));
             }
         }

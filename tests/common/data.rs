@@ -1,8 +1,6 @@
 //! Deterministic data: a small generator, paint, rows that are hard on float code, transforms of real models.
 
-use hbitlinear::hadamard::{Family, Transform};
-use hbitlinear::quantize::{Activations, Bits};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
+use hbitlinear::{Bits, Family, Transform};
 
 /// xorshift64*: the same numbers on every machine.
 pub(crate) struct Random(u64);
@@ -106,7 +104,7 @@ pub(crate) fn row_lengths() -> impl Iterator<Item = usize> {
     (1..=130).chain(REAL_LENGTHS)
 }
 
-/// K of real layers, `hadamard.md`'s table.
+/// K of layers of published models.
 pub(crate) const REAL_LENGTHS: [usize; 14] =
     [640, 1024, 1536, 2048, 2560, 3072, 3200, 4096, 6912, 8640, 9216, 12032, 14336, 23040];
 
@@ -137,9 +135,9 @@ pub(crate) const MODEL_TRANSFORMS: [&str; 20] = [
 /// Every matrix of every family with small powers of two, and the models' transforms.
 pub(crate) fn family_transforms(powers: &[usize]) -> Vec<(String, Transform<'static>)> {
     let mut names: Vec<String> = MODEL_TRANSFORMS.iter().map(ToString::to_string).collect();
-    for family in Family::ALL {
+    for &family in Family::ALL {
         for order in family.orders() {
-            names.extend(powers.iter().map(|power| format!("{}:{order}*{power}", family.name())));
+            names.extend(powers.iter().map(|power| format!("{family}:{order}*{power}")));
         }
     }
     let named = |name: String| {
@@ -148,100 +146,3 @@ pub(crate) fn family_transforms(powers: &[usize]) -> Vec<(String, Transform<'sta
     };
     names.into_iter().map(named).collect()
 }
-
-/// Bytes of `[tokens, features]` values as the crate packs them.
-pub(crate) fn pack_activations(bits: Bits, features: usize, q: &[i8]) -> Vec<u8> {
-    match bits {
-        Bits::Eight => q.iter().map(|&q| q as u8).collect(),
-        Bits::Four => q
-            .chunks(features)
-            .flat_map(|row| {
-                row.chunks(2).map(|p| p[0] as u8 & 15 | p.get(1).map_or(0, |&high| high as u8) << 4)
-            })
-            .collect(),
-    }
-}
-
-/// Quantised activations that own their memory.
-pub(crate) struct OwnedActivations {
-    pub(crate) bits: Bits,
-    pub(crate) features: usize,
-    pub(crate) q: Vec<i8>,
-    pub(crate) values: Vec<u8>,
-    pub(crate) scales: Vec<f32>,
-    pub(crate) sums: Vec<i32>,
-}
-
-impl OwnedActivations {
-    pub(crate) fn new(bits: Bits, tokens: usize, features: usize, q: Vec<i8>) -> OwnedActivations {
-        assert_eq!(q.len(), tokens * features);
-        let values = pack_activations(bits, features, &q);
-        let sums = q.chunks(features).map(|row| row.iter().map(|&q| i32::from(q)).sum()).collect();
-        let scales = (0..tokens).map(|t| 0.013 * (1.0 + t as f32 * 0.37)).collect();
-        OwnedActivations { bits, features, q, values, scales, sums }
-    }
-
-    pub(crate) fn random(
-        bits: Bits,
-        tokens: usize,
-        features: usize,
-        random: &mut Random,
-    ) -> OwnedActivations {
-        Self::new(bits, tokens, features, random.quantised(bits, tokens * features))
-    }
-
-    pub(crate) fn view(&self) -> Activations<'_> {
-        Activations::new(self.bits, self.features, &self.values, &self.scales, &self.sums).unwrap()
-    }
-}
-
-/// A packed matrix and what it was made of.
-pub(crate) struct OwnedWeights {
-    pub(crate) spec: WeightSpec,
-    pub(crate) ternary: Vec<i8>,
-    pub(crate) scales: Vec<f32>,
-    pub(crate) blob: Vec<u8>,
-}
-
-impl OwnedWeights {
-    pub(crate) fn new(rows: usize, columns: usize, scaling: Scaling, ternary: Vec<i8>) -> OwnedWeights {
-        let spec = WeightSpec::new(rows, columns, Layout::T2, scaling).unwrap();
-        let scale = |i: usize| match scaling {
-            // Each of them is an f16, the first few among the smallest.
-            Scaling::GroupF16(_) if i < 8 => i as f32 / (1 << 24) as f32,
-            Scaling::GroupF16(_) => (21 + i * 7 % 1009) as f32 / 1024.0,
-            _ => 0.021 * (1.0 + (i % 251) as f32 * 0.173),
-        };
-        let scales: Vec<f32> = (0..spec.scale_count()).map(scale).collect();
-        let mut blob = vec![0; spec.packed_len()];
-        spec.pack(&ternary, &scales, &mut blob).unwrap();
-        OwnedWeights { spec, ternary, scales, blob }
-    }
-
-    /// The matrix in every layout, the one it was packed in first.
-    pub(crate) fn layouts(&self) -> [Vec<u8>; 2] {
-        let weights = Weights::open_verified(&self.blob).unwrap();
-        let (rows, columns, scaling) = (weights.rows(), weights.columns(), weights.spec().scaling());
-        [Layout::T2, Layout::T5].map(|layout| {
-            let spec = WeightSpec::new(rows, columns, layout, scaling).unwrap();
-            let mut blob = vec![0; spec.packed_len()];
-            weights.repack(layout, &mut blob).unwrap();
-            blob
-        })
-    }
-
-    pub(crate) fn random(rows: usize, columns: usize, scaling: Scaling, random: &mut Random) -> OwnedWeights {
-        Self::new(rows, columns, scaling, random.ternary(rows * columns))
-    }
-}
-
-/// Every kind of scaling.
-pub(crate) const SCALINGS: [Scaling; 7] = [
-    Scaling::Tensor,
-    Scaling::Row,
-    Scaling::Group(64),
-    Scaling::Group(128),
-    Scaling::Group(256),
-    Scaling::GroupF16(64),
-    Scaling::GroupF16(128),
-];

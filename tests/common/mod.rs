@@ -2,11 +2,16 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this module")]
 
+pub(crate) mod blobs;
 pub(crate) mod data;
+pub(crate) mod expected;
 #[cfg(unix)]
 pub(crate) mod guarded;
+pub(crate) mod owned;
+pub(crate) mod run;
 
-use core::cell::Cell;
+use core::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use hbitlinear::{Backend, BackendId};
@@ -25,29 +30,45 @@ pub(crate) fn log(line: &str) {
     writeln!(std::io::stdout(), "{test}: {line}").expect("stdout is writable");
 }
 
-/// Runs the test on every backend that this machine has, and says which.
+/// The same, once a test.
+fn log_once(line: String) {
+    std::thread_local! {
+        static SAID: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+    if SAID.with_borrow_mut(|said| said.insert(line.clone())) {
+        log(&line);
+    }
+}
+
+/// Runs the test on every backend that this machine has; says which, and which it has not.
 pub(crate) fn for_each_backend(test: impl Fn(Backend)) {
     check_expected_backend();
     for backend in Backend::available() {
         test(backend);
-        log(&format!("backend {}: ran", backend.name()));
+        log_once(format!("backend {backend}: ran"));
     }
+    log_missing();
 }
 
-/// The backends that this machine has, for tests that cannot put all they do into [`for_each_backend`]; says which,
-/// once a test.
+/// The backends that this machine has, for tests that cannot put all they do into [`for_each_backend`]; says which, and
+/// which it has not.
 pub(crate) fn backends() -> Vec<Backend> {
-    std::thread_local! {
-        static SAID: Cell<bool> = const { Cell::new(false) };
-    }
     check_expected_backend();
     let backends: Vec<_> = Backend::available().collect();
-    if !SAID.replace(true) {
-        for backend in &backends {
-            log(&format!("backend {}: runs", backend.name()));
-        }
+    for backend in &backends {
+        log_once(format!("backend {backend}: runs"));
     }
+    log_missing();
     backends
+}
+
+/// Names the backends that exist but cannot run on this machine, or in this build.
+fn log_missing() {
+    let missing = BackendId::ALL.iter().filter(|&&id| Backend::new(id).is_err());
+    let names: Vec<_> = missing.map(|id| id.name()).collect();
+    if !names.is_empty() {
+        log_once(format!("NOT TESTED, as this machine cannot run them: {}", names.join(", ")));
+    }
 }
 
 /// Panics if `HBITLINEAR_EXPECT_BACKEND` names a backend that is not there.
@@ -81,6 +102,13 @@ pub(crate) fn assert_same_bits(expected: &[f32], actual: &[f32], what: core::fmt
     for (i, (e, a)) in expected.iter().zip(actual).enumerate() {
         assert!(e.to_bits() == a.to_bits(), "{what}: element {i}: expected {e:e}, got {a:e}");
     }
+}
+
+/// Asserts equal bits, or NaN where NaN is expected: which of the NaNs is nobody's promise.
+#[track_caller]
+pub(crate) fn assert_same_or_nan(expected: &[f32], actual: &[f32], what: core::fmt::Arguments<'_>) {
+    let plain = |x: &[f32]| x.iter().map(|&x| if x.is_nan() { f32::NAN } else { x }).collect::<Vec<_>>();
+    assert_same_bits(&plain(expected), &plain(actual), what);
 }
 
 /// Asserts equal elements, naming the first place that differs.
