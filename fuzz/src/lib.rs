@@ -1,6 +1,17 @@
-//! What the fuzz targets share: the scalar backend as yardstick, and inputs stretched from few fuzzed values.
+//! What the fuzz targets share: the backends, and inputs of any size stretched from few fuzzed values.
+
+pub mod guarded;
+pub mod matrix;
+pub mod rows;
+pub mod transform;
 
 use hbitlinear::{Backend, BackendId};
+
+/// Unit roundoff of f32.
+pub const U: f64 = 1.0 / (1 << 24) as f64;
+
+/// Half of the smallest subnormal f32: what a rounding changes where there is no relative bound.
+pub const TINY: f64 = f32::from_bits(1) as f64 / 2.0;
 
 /// The yardstick.
 ///
@@ -23,14 +34,38 @@ pub fn cycle<T: Copy + Default>(seeds: &[T], len: usize) -> Vec<T> {
     if seeds.is_empty() { vec![T::default(); len] } else { seeds.iter().copied().cycle().take(len).collect() }
 }
 
-/// [`cycle`], the seeds being the bits of floats: any NaN, infinity and subnormal.
-#[must_use]
-pub fn cycle_floats(bits: &[u32], len: usize) -> Vec<f32> {
-    cycle(bits, len).into_iter().map(f32::from_bits).collect()
-}
-
 /// Same bits; which NaN it is does not count.
 #[must_use]
 pub fn same(a: &[f32], b: &[f32]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan())
+    a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| same_bits(a, b))
+}
+
+/// Same bits, or a NaN for a NaN.
+#[must_use]
+pub fn same_bits(a: f32, b: f32) -> bool {
+    a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+}
+
+/// Panics, naming the place, unless `actual` lies within `tolerance` of `expected`. A value beyond f32 may be infinite.
+#[track_caller]
+pub fn assert_near(actual: f32, expected: f64, tolerance: f64, what: std::fmt::Arguments<'_>) {
+    if actual.is_infinite() {
+        let beyond = expected.abs() + tolerance >= f64::from(f32::MAX);
+        assert!(
+            beyond && f64::from(actual.signum()) == expected.signum(),
+            "{what}: {actual}, not {expected:e}"
+        );
+        return;
+    }
+    let error = (f64::from(actual) - expected).abs();
+    assert!(error <= tolerance, "{what}: {actual:e}, not {expected:e}: off by {error:e} > {tolerance:e}");
+}
+
+/// A pseudo-random number made of `seed` and `index` (the mixing steps of SplitMix64).
+#[must_use]
+pub fn hash(seed: u64, index: usize) -> u64 {
+    let mut z = seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
 }

@@ -1,152 +1,183 @@
-//! Any shape, ranges and scales: the integer product is the oracle's, and every backend gives scalar's bits.
+//! Any shape, ranges and scales: the integers are the oracle's, the floats the documented expression of them, and every
+//! backend gives the same bits.
 
 #![no_main]
 
 use std::ops::Range;
 
-use hbitlinear::quantize::{Activations, Bits};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
-use hbitlinear::{Backend, OutputMut, Result, gemm};
-use hbitlinear_fuzz::{cycle, cycle_floats, others, same, scalar};
+use hbitlinear::reference::Shape;
+use hbitlinear::{
+    Activations, Backend, Bits, Error, OutputMut, Result, Weights, product, product_i32,
+    product_workspace_len, reference,
+};
+use hbitlinear_fuzz::matrix::{Matrix, Packed};
+use hbitlinear_fuzz::rows::Floats;
+use hbitlinear_fuzz::{cycle, others, same, same_bits, scalar};
 use libfuzzer_sys::{arbitrary, fuzz_target};
 
 /// Most multiplications of one input.
-const MAX_WORK: usize = 1 << 18;
+const MAX_WORK: usize = 1 << 16;
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Input<'a> {
-    rows: u16,
-    columns: u16,
+    outputs: u16,
+    inputs: u16,
     tokens: u8,
     four_bits: bool,
-    scaling: u8,
-    /// `T5` instead of `T2`.
-    trits: bool,
-    weights: &'a [u8],
-    weight_scales: Vec<u32>,
-    values: &'a [u8],
-    scales: Vec<u32>,
+    matrix: Matrix<'a>,
+    scales: Floats,
     token_range: (u8, u8),
     output_range: (u16, u16),
-    stride: u8,
+    gap: u8,
+    /// Bytes that the workspace lacks, and those before it, so that it is not aligned.
+    short: u8,
+    before: u8,
+    values: &'a [u8],
 }
 
 fuzz_target!(|input: Input| {
-    // Beyond calls of 32 panels of 16 rows and 32 tokens, and the 4032 columns that a table's sums take.
-    let (rows, columns) = (usize::from(input.rows) % 600 + 1, usize::from(input.columns) % 4400 + 1);
+    // Beyond calls of 32 panels of 16 outputs and 32 tokens, and the 4032 inputs that a table's sums take.
+    let (outputs, inputs) = (usize::from(input.outputs) % 600 + 1, usize::from(input.inputs) % 4400 + 1);
     let tokens = usize::from(input.tokens) % 70;
-    if rows * columns * tokens > MAX_WORK {
+    if outputs * inputs * tokens > MAX_WORK {
         return;
     }
-    let blob = pack(&input, rows, columns);
-    let weights = Weights::open(&blob).expect("what was packed opens");
-
+    let packed = input.matrix.pack(outputs, inputs);
     let bits = if input.four_bits { Bits::Four } else { Bits::Eight };
-    let values = cycle(input.values, tokens * bits.row_bytes(columns));
-    let scales = cycle_floats(&input.scales, tokens);
-    let zeros = vec![0; tokens];
-    let unsummed = Activations::new(bits, columns, &values, &scales, &zeros).expect("lengths that match");
-    let sums: Vec<i32> =
-        (0..tokens).map(|t| (0..columns).map(|k| i32::from(unsummed.value(t, k))).sum()).collect();
-    let x = Activations::new(bits, columns, &values, &scales, &sums).expect("lengths that match");
+    let values = cycle(input.values, tokens * bits.row_bytes(inputs));
+    let scales = input.scales.take(tokens);
+    let q = integers(bits, inputs, &values);
+    let sums: Vec<i32> = q.chunks(inputs).map(|row| row.iter().map(|&q| i32::from(q)).sum()).collect();
 
-    let product = Product {
-        weights,
-        x,
+    let case = Case {
+        weights: Weights::open(&packed.blob).expect("what was packed opens"),
+        x: Activations::new(bits, inputs, &values, &scales, &sums).expect("lengths that match"),
         // One beyond the end now and then: those must be refused.
         tokens: input.token_range.0.into()..usize::from(input.token_range.1) % (tokens + 2),
-        outputs: input.output_range.0.into()..usize::from(input.output_range.1) % (rows + 2),
-        gap: input.stride.into(),
+        outputs: input.output_range.0.into()..usize::from(input.output_range.1) % (outputs + 2),
+        gap: input.gap.into(),
+        before: input.before.into(),
+        short: if input.short.is_multiple_of(16) { (input.short / 16).into() } else { 0 },
     };
-    let integers = product.run(scalar(), i32::MIN, gemm::product_i32);
+    // What a product leaves there, the next one finds.
+    let mut workspace = vec![0xA5; case.before + product_workspace_len() - case.short];
+    let (integers, floats) =
+        (case.run::<i32>(scalar(), &mut workspace), case.run::<f32>(scalar(), &mut workspace));
+    assert_eq!((integers.0, floats.0), (case.expected(), case.expected()));
     if integers.0.is_ok() {
-        product.check_oracle(&integers.1);
+        case.check(&packed, &q, &integers.1, &floats.1);
     }
-    let (expected, expected_y) = product.run(scalar(), -1.5, gemm::product);
     for backend in others() {
-        assert_eq!(integers, product.run(backend, i32::MIN, gemm::product_i32), "{backend:?}");
-        let (result, y) = product.run(backend, -1.5, gemm::product);
-        assert_eq!(expected, result, "{backend:?}");
-        assert!(same(&expected_y, &y), "{backend:?}");
+        let (result, y) = case.run::<i32>(backend, &mut workspace);
+        assert_eq!(integers.0, result, "{backend:?}");
+        assert!(integers.1 == y, "{backend:?}");
+        let (result, y) = case.run::<f32>(backend, &mut workspace);
+        assert_eq!(floats.0, result, "{backend:?}");
+        assert!(same(&floats.1, &y), "{backend:?}");
     }
 });
 
-fn pack(input: &Input, rows: usize, columns: usize) -> Vec<u8> {
-    let scaling = match input.scaling % 8 {
-        0 => Scaling::Tensor,
-        1 => Scaling::Row,
-        group @ 2..5 => Scaling::Group(32 << (group - 1)),
-        group => Scaling::GroupF16(32 << (group - 4)),
+/// Of packed rows.
+fn integers(bits: Bits, inputs: usize, values: &[u8]) -> Vec<i8> {
+    let value = |row: &[u8], input: usize| match bits {
+        Bits::Eight => row[input] as i8,
+        Bits::Four => (((row[input / 2] >> (input % 2 * 4) & 15) ^ 8) as i8).wrapping_sub(8),
     };
-    let layout = if input.trits { Layout::T5 } else { Layout::T2 };
-    let spec = WeightSpec::new(rows, columns, layout, scaling).expect("a small shape");
-    let ternary: Vec<i8> =
-        cycle(input.weights, rows * columns).iter().map(|byte| (byte % 3) as i8 - 1).collect();
-    let scales: Vec<f32> = cycle_floats(&input.weight_scales, spec.scale_count())
-        .into_iter()
-        .map(|scale| match scaling {
-            // Any f16 of moderate size.
-            Scaling::GroupF16(_) => (scale.to_bits() % 2048) as f32 / 256.0,
-            _ if scale.is_finite() => scale,
-            _ => 1.0,
-        })
-        .collect();
-    let mut blob = vec![0; spec.packed_len()];
-    spec.pack(&ternary, &scales, &mut blob).expect("ternary weights and finite scales");
-    blob
+    values
+        .chunks(bits.row_bytes(inputs))
+        .flat_map(|row| (0..inputs).map(move |input| value(row, input)))
+        .collect()
 }
 
-/// `gemm::product` or `gemm::product_i32`.
-type Kernel<T> = fn(
-    Backend,
-    &Weights<'_>,
-    &Activations<'_>,
-    Range<usize>,
-    Range<usize>,
-    &mut OutputMut<'_, T>,
-    &mut [u8],
-) -> Result<()>;
-
-struct Product<'a> {
+struct Case<'a> {
     weights: Weights<'a>,
     x: Activations<'a>,
     tokens: Range<usize>,
     outputs: Range<usize>,
     /// Elements between the rows of the output.
     gap: usize,
+    /// Bytes before the workspace.
+    before: usize,
+    /// Bytes that it lacks.
+    short: usize,
 }
 
-impl Product<'_> {
+/// What a product gives: sums, or floats.
+trait Element: Copy + PartialEq {
+    const EMPTY: Self;
+
+    fn product(case: &Case<'_>, backend: Backend, y: OutputMut<'_, Self>, workspace: &mut [u8])
+    -> Result<()>;
+}
+
+impl Element for i32 {
+    const EMPTY: i32 = i32::MIN;
+
+    fn product(case: &Case<'_>, backend: Backend, y: OutputMut<'_, i32>, workspace: &mut [u8]) -> Result<()> {
+        let (tokens, outputs) = (case.tokens.clone(), case.outputs.clone());
+        product_i32(backend, &case.weights, &case.x, tokens, outputs, y, workspace)
+    }
+}
+
+impl Element for f32 {
+    const EMPTY: f32 = -1.5;
+
+    fn product(case: &Case<'_>, backend: Backend, y: OutputMut<'_, f32>, workspace: &mut [u8]) -> Result<()> {
+        let (tokens, outputs) = (case.tokens.clone(), case.outputs.clone());
+        product(backend, &case.weights, &case.x, tokens, outputs, y, workspace)
+    }
+}
+
+impl Case<'_> {
     fn stride(&self) -> usize {
         self.outputs.len() + self.gap
     }
 
-    /// The output with its gaps, which must still hold `empty`, as must all of it after an error.
-    fn run<T: Copy + PartialEq>(
-        &self,
-        backend: Backend,
-        empty: T,
-        kernel: Kernel<T>,
-    ) -> (Result<()>, Vec<T>) {
-        let (tokens, outputs) = (self.tokens.clone(), self.outputs.clone());
-        let (m, n, stride) = (tokens.len(), outputs.len(), self.stride());
-        let mut y = vec![empty; m * stride];
-        let mut workspace = vec![0xA5; gemm::workspace_len()];
-        let mut view = OutputMut::new(&mut y, m, n, stride).expect("m rows of the stride");
-        let result = kernel(backend, &self.weights, &self.x, tokens, outputs, &mut view, &mut workspace);
+    fn expected(&self) -> Result<()> {
+        let check = |argument, range: &Range<usize>, limit| {
+            if range.start <= range.end && range.end <= limit {
+                return Ok(());
+            }
+            Err(Error::Range { argument, start: range.start, end: range.end, limit })
+        };
+        check("tokens", &self.tokens, self.x.tokens())?;
+        check("outputs", &self.outputs, self.weights.outputs())?;
+        match (product_workspace_len(), self.short) {
+            (_, 0) => Ok(()),
+            (expected, short) => Err(Error::Workspace { expected, actual: expected - short }),
+        }
+    }
+
+    /// The output with its gaps, which must still be empty, as must all of it after an error.
+    fn run<T: Element>(&self, backend: Backend, workspace: &mut [u8]) -> (Result<()>, Vec<T>) {
+        let (m, n, stride) = (self.tokens.len(), self.outputs.len(), self.stride());
+        let mut y = vec![T::EMPTY; m * stride];
+        let view = OutputMut::new(&mut y, m, n, stride).expect("m rows of the stride");
+        let result = T::product(self, backend, view, &mut workspace[self.before..]);
         let written = if result.is_ok() { n } else { 0 };
-        let untouched = |row: &[T]| row[written..].iter().all(|&value| value == empty);
+        let untouched = |row: &[T]| row[written..].iter().all(|&value| value == T::EMPTY);
         assert!(stride == 0 || y.chunks_exact(stride).all(untouched), "writes nothing but its own outputs");
         (result, y)
     }
 
-    fn check_oracle(&self, y: &[i32]) {
-        for (row, t) in self.tokens.clone().enumerate() {
-            for (column, n) in self.outputs.clone().enumerate() {
-                let sum: i64 = (0..self.weights.columns())
-                    .map(|k| i64::from(self.weights.weight(n, k)) * i64::from(self.x.value(t, k)))
-                    .sum();
-                assert_eq!(i64::from(y[row * self.stride() + column]), sum, "token {t}, output {n}");
+    fn check(&self, packed: &Packed, q: &[i8], sums: &[i32], floats: &[f32]) {
+        let inputs = packed.spec.inputs();
+        let q = &q[self.tokens.start * inputs..self.tokens.end * inputs];
+        let ternary = &packed.ternary[self.outputs.start * inputs..self.outputs.end * inputs];
+        let shape = Shape { tokens: self.tokens.len(), outputs: self.outputs.len(), inputs };
+        let mut oracle = vec![0; shape.tokens * shape.outputs];
+        reference::product(q, ternary, shape, &mut oracle).expect("slices of the shape");
+        for (row, q) in q.chunks(inputs).enumerate() {
+            let scale = self.x.scales()[self.tokens.start + row];
+            for (column, output) in self.outputs.clone().enumerate() {
+                let at = row * self.stride() + column;
+                assert_eq!(
+                    i64::from(sums[at]),
+                    oracle[row * shape.outputs + column],
+                    "{row}, output {output}"
+                );
+                let expected = packed.dequantised(output, q, scale);
+                assert!(same_bits(floats[at], expected), "{row}, output {output}: {} {expected}", floats[at]);
             }
         }
     }
