@@ -1,10 +1,7 @@
 //! Stages 1 and 2, a criterion group a stage, each shape on every backend of this machine.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hbitlinear::Backend;
-use hbitlinear::hadamard::Transform;
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{ActivationsMut, Quantizer, Rule};
+use hbitlinear::{ActivationsMut, Backend, Quantizer, RmsNorm, Rule, Transform};
 
 fn activations(len: usize) -> Vec<f32> {
     (0..len).map(|i| (i * 7919 % 1000) as f32 / 100.0 - 5.0).collect()
@@ -28,32 +25,34 @@ fn transforms(criterion: &mut Criterion) {
 
 fn norms(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("norm");
-    for features in [2560, 6912, 14336] {
-        let (x, gain, mut y) = (activations(features), activations(features), vec![0.0; features]);
+    for inputs in [2560, 6912, 14336] {
+        let (x, gain, mut y) = (activations(inputs), activations(inputs), vec![0.0; inputs]);
         let norm = RmsNorm::new(Some(&gain), 1e-5).expect("a finite gain");
-        group.throughput(Throughput::Bytes(4 * features as u64));
+        group.throughput(Throughput::Bytes(4 * inputs as u64));
         for backend in Backend::available() {
-            group.bench_function(BenchmarkId::new(backend.name(), features), |bencher| {
-                bencher.iter(|| norm.forward(backend, features, &x, &mut y));
+            group.bench_function(BenchmarkId::new(backend.name(), inputs), |bencher| {
+                bencher.iter(|| norm.forward(backend, inputs, &x, &mut y));
             });
         }
     }
 }
 
 fn quantizers(criterion: &mut Criterion) {
-    for rule in Rule::ALL {
+    for &rule in Rule::ALL {
         let mut group = criterion.benchmark_group(format!("quantize/{}", rule.name()));
         let quantizer = Quantizer::new(rule, 1e-5).expect("a good ε");
-        for features in [2560, 6912, 14336] {
-            let x = activations(features);
-            let mut values = vec![0; rule.bits().row_bytes(features)];
+        for inputs in [2560, 6912, 14336] {
+            let x = activations(inputs);
+            let mut values = vec![0; rule.bits().row_bytes(inputs)];
             let (mut scales, mut sums) = ([0.0], [0]);
-            group.throughput(Throughput::Bytes(4 * features as u64));
+            group.throughput(Throughput::Bytes(4 * inputs as u64));
             for backend in Backend::available() {
-                let mut out = ActivationsMut::new(rule.bits(), features, &mut values, &mut scales, &mut sums)
-                    .expect("the right lengths");
-                group.bench_function(BenchmarkId::new(backend.name(), features), |bencher| {
-                    bencher.iter(|| quantizer.forward(backend, &x, &mut out));
+                group.bench_function(BenchmarkId::new(backend.name(), inputs), |bencher| {
+                    bencher.iter(|| {
+                        let (values, scales, sums) = (&mut values, &mut scales, &mut sums);
+                        let out = ActivationsMut::new(rule.bits(), inputs, values, scales, sums);
+                        quantizer.forward(backend, &x, out.expect("the right lengths")).map(drop)
+                    });
                 });
             }
         }

@@ -6,14 +6,13 @@
 use core::error::Error;
 use std::io::{Write, stdout};
 
-use hbitlinear::hadamard::Transform;
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Quantizer, Rule};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights, absmean};
-use hbitlinear::{Backend, HBitLinear, OutputMut};
+use hbitlinear::{
+    Backend, BitLinear, InputStages, Layout, OutputMut, Quantizer, RmsNorm, Rule, Scaling, Transform,
+    WeightSpec, Weights, absmean,
+};
 
 const TOKENS: usize = 4;
-const FEATURES: usize = 1536;
+const INPUTS: usize = 1536;
 const OUTPUTS: usize = 32;
 const EPSILON: f32 = 1e-5;
 
@@ -37,28 +36,26 @@ pub(crate) fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let mut random = Random(1);
 
     // Offline: trained weights to ternary ones, packed into a blob that a file could hold.
-    let trained: Vec<f32> = (0..OUTPUTS * FEATURES).map(|_| random.next()).collect();
+    let trained: Vec<f32> = (0..OUTPUTS * INPUTS).map(|_| random.next()).collect();
     let mut ternary = vec![0; trained.len()];
     let alpha = absmean(backend, &trained, EPSILON, &mut ternary)?;
-    let spec = WeightSpec::new(OUTPUTS, FEATURES, Layout::T2, Scaling::Tensor)?;
+    let spec = WeightSpec::new(OUTPUTS, INPUTS, Layout::TwoBit, Scaling::Tensor)?;
     let mut blob = vec![0; spec.packed_len()];
     spec.pack(&ternary, &[alpha], &mut blob)?;
     writeln!(out, "weights: {} bytes, alpha 0x{:08x}", blob.len(), alpha.to_bits())?;
 
     // The layer is a description that borrows the blob.
-    let layer = HBitLinear::new(
-        Some(RmsNorm::new(None, EPSILON)?),
-        Transform::named("paley1:12*128")?,
-        Quantizer::new(Rule::Int4AbsMean, EPSILON)?,
-        Weights::open(&blob)?,
-    )?;
+    let stages = InputStages::new(INPUTS, Quantizer::new(Rule::Int4AbsMean, EPSILON)?)?
+        .with_norm(RmsNorm::new(None, EPSILON)?)?
+        .with_transform(Transform::named("paley1:12*128")?)?;
+    let layer = BitLinear::new(stages, Weights::open(&blob)?)?;
 
     // Activations with outlier channels, as real ones have.
-    let mut x: Vec<f32> = (0..TOKENS * FEATURES).map(|_| random.next()).collect();
+    let mut x: Vec<f32> = (0..TOKENS * INPUTS).map(|_| random.next()).collect();
     x.iter_mut().step_by(97).for_each(|x| *x *= 32.0);
     let mut y = vec![0.0; TOKENS * OUTPUTS];
     let mut workspace = vec![0; layer.workspace_len(TOKENS)?];
-    layer.forward(backend, &x, &mut OutputMut::new(&mut y, TOKENS, OUTPUTS, OUTPUTS)?, &mut workspace)?;
+    layer.forward(backend, &x, OutputMut::rows(&mut y, OUTPUTS)?, &mut workspace)?;
 
     for (token, row) in y.chunks(OUTPUTS).enumerate() {
         for (output, value) in row.iter().enumerate() {

@@ -16,23 +16,28 @@
 //! | `fwht/<n>/<backend>/vs-add-limit` | n·log₂ n additions over the time, as a part of the additions that the backend's registers can do, measured in a loop that does nothing else; above 1 where multiply-adds carry a part | higher |
 //! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two | lower |
 //! | `quantize/<rule>/<k>/<backend>/gbps-vs-l1-read` | bytes of f32 quantised per second (statistic, check, packing, row sum: two readings) over the speed of only reading L1 | higher |
-//! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of the layer's `quantize` | higher |
+//! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of `InputStages::quantize` | higher |
 //! | `gemv/<layout>/<width>/dram/<backend>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
-//! | `gemv/t5/<width>/dram/<backend>/vs-t2` | time of the 2-bit layout over that of the 1.6-bit one | higher |
-//! | `gemv/<layout>/i4/dram/<backend>/g128-vs-one-scale` | time with one scale over that with an f16 scale for every 128 columns | higher |
+//! | `gemv/five-trit/<width>/dram/<backend>/vs-two-bit` | time of the two-bit layout over that of five trits | higher |
+//! | `gemv/<layout>/i4/dram/<backend>/g128-vs-one-scale` | time with one scale over that with an f16 scale for every 128 inputs | higher |
 //! | `gemm/<layout>/<width>/m<m>/<backend>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
 //! | `int4-vs-int8/m<m>/<backend>` | time with int8 inputs over that with int4 | higher |
 //! | `layer/m<M>/<backend>/overhead` | norm, transform and quantiser as a part of a layer's time, each timed within the layer; a single token from memory, 512 from cache | lower |
 //! | `threads2/m<M>/<backend>/speedup` | one thread's time over that of two | higher |
+//! | `call/<what>/by-<best or number>/c-over-rust-ns` | nanoseconds of a small call through the C ABI, less those of the same call in Rust; `by-` how the backend is named | lower |
 //!
 //! Transforms shorter than 4096 are measured as the rows of a 16 KiB buffer. All other buffers are one row, or the M
 //! rows named; they stay in the cache that holds them.
 
+mod calls;
 mod limits;
 mod measure;
 mod peaks;
 mod products;
 mod stages;
+
+// By this name the C ABI calls the core.
+extern crate hbitlinear as core_crate;
 
 use measure::Scorecard;
 
@@ -42,5 +47,6 @@ fn main() {
     limits::print(&mut card);
     stages::measure(&mut card);
     products::measure(&mut card);
+    calls::measure(&mut card);
     card.print_scores();
 }

@@ -4,11 +4,11 @@ use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant;
 
-use hbitlinear::hadamard::Transform;
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, ActivationsMut, Bits, Quantizer, Rule};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
-use hbitlinear::{Backend, HBitLinear, OutputMut, gemm};
+use hbitlinear::{
+    Activations, ActivationsMut, Backend, Bits, GroupLen, InputStages, Layout, OutputMut, Quantizer, RmsNorm,
+    Rule, Scaling, Transform, WeightSpec, Weights, par_product, par_workspace_len, product,
+    product_workspace_len,
+};
 
 use crate::measure::Scorecard;
 use crate::peaks::peak;
@@ -19,7 +19,7 @@ const SHAPES: [(usize, usize); 5] = [(2560, 2560), (6912, 2560), (2560, 6912), (
 /// Bytes of weights that no cache holds.
 const MEMORY: usize = 420 << 20;
 
-const LAYOUTS: [(&str, Layout); 2] = [("t2", Layout::T2), ("t5", Layout::T5)];
+const LAYOUTS: [(&str, Layout); 2] = [("two-bit", Layout::TwoBit), ("five-trit", Layout::FiveTrit)];
 const WIDTHS: [(&str, Bits); 2] = [("i4", Bits::Four), ("i8", Bits::Eight)];
 
 /// All of them, on every backend but the portable one.
@@ -34,7 +34,7 @@ pub(crate) fn measure(card: &mut Scorecard) {
             }
         }
         for (whole, (name, layout)) in sets.iter().zip(LAYOUTS) {
-            let groups = Set::new(outputs, inputs, layout, Scaling::GroupF16(128), MEMORY);
+            let groups = Set::new(outputs, inputs, layout, Scaling::GroupF16(GroupLen::L128), MEMORY);
             for &backend in &backends {
                 scale_groups(card, backend, name, whole, &groups);
             }
@@ -44,7 +44,7 @@ pub(crate) fn measure(card: &mut Scorecard) {
         for (layout, (_, kind)) in LAYOUTS.map(|(name, kind)| (name, (name, kind))) {
             let set = Set::new(outputs, inputs, kind, Scaling::Tensor, 0);
             for &backend in &backends {
-                if layout == "t2" {
+                if layout == "two-bit" {
                     layer(card, backend, &set);
                     threads(card, backend, &set);
                 }
@@ -110,7 +110,7 @@ impl Job {
             scales: vec![0.1; tokens],
             sums: vec![0; tokens],
             y: vec![0.0; tokens * outputs],
-            workspace: vec![0; gemm::workspace_len()],
+            workspace: vec![0; product_workspace_len()],
         }
     }
 
@@ -127,9 +127,9 @@ impl Job {
     fn run(&mut self, backend: Backend, weights: &Weights<'_>) {
         let (tokens, outputs, inputs) = self.shape;
         let x = Activations::new(self.bits, inputs, &self.values, &self.scales, &self.sums).expect("lengths");
-        let mut y = OutputMut::new(&mut self.y, tokens, outputs, outputs).expect("lengths");
+        let y = OutputMut::rows(&mut self.y, outputs).expect("lengths");
         let (x, workspace) = (black_box(&x), &mut self.workspace);
-        gemm::product(backend, weights, x, 0..tokens, 0..outputs, &mut y, workspace).expect("checked");
+        product(backend, weights, x, 0..tokens, 0..outputs, y, workspace).expect("checked");
     }
 }
 
@@ -144,26 +144,26 @@ fn from_memory(card: &mut Scorecard, backend: Backend, sets: &[Set; 2], width: &
         let mut best = f64::INFINITY;
         let mut seconds = Vec::new();
         for streams in [1, 4, 8, 16] {
-            let [product, read] = card.versus(
+            let [multiply, read] = card.versus(
                 || weights.iter().for_each(|weights| job.run(backend, weights)),
                 || read_streams(&set.bytes, streams),
             );
             best = best.min(read);
-            seconds.push(product);
+            seconds.push(multiply);
         }
         seconds.sort_by(f64::total_cmp);
-        let product = seconds[1];
+        let multiply = seconds[1];
         let macs = (outputs * inputs * weights.len()) as f64;
-        let rate = format!("{:.0} GMAC/s", macs / product / 1e9);
+        let rate = format!("{:.0} GMAC/s", macs / multiply / 1e9);
         let name = format!("gemv/{layout}/{width}/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
-        card.score(name, product / weights.len() as f64, &rate, best / product);
-        each.push(product / weights.len() as f64);
+        card.score(name, multiply / weights.len() as f64, &rate, best / multiply);
+        each.push(multiply / weights.len() as f64);
     }
-    let name = format!("gemv/t5/{width}/dram/{}/{outputs}x{inputs}/vs-t2", backend.name());
+    let name = format!("gemv/five-trit/{width}/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
     card.score(name, each[1], "", each[0] / each[1]);
 }
 
-/// One token times weights from memory, with a scale for every 128 columns against one for all.
+/// One token times weights from memory, with a scale for every 128 inputs against one for all.
 fn scale_groups(card: &mut Scorecard, backend: Backend, layout: &str, whole: &Set, groups: &Set) {
     let (outputs, inputs) = whole.shape;
     let [mut first, mut second] = [whole, groups].map(|set| Job::new(1, set.shape, Bits::Four));
@@ -197,7 +197,7 @@ fn in_cache(card: &mut Scorecard, backend: Backend, set: &Set, layout: &str, tok
             macs / product / (peak_macs / peak),
         );
     }
-    if layout == "t2" {
+    if layout == "two-bit" {
         let (mut four, mut eight) =
             (Job::new(tokens, set.shape, Bits::Four), Job::new(tokens, set.shape, Bits::Eight));
         let [four, eight] = card.versus(|| four.run(backend, &weights), || eight.run(backend, &weights));
@@ -216,38 +216,34 @@ fn layer(card: &mut Scorecard, backend: Backend, cached: &Set) {
         _ => "4096",
     };
     let transform = Transform::named(name).expect("a known name");
-    let memory = Set::new(outputs, inputs, Layout::T2, Scaling::Tensor, MEMORY);
+    let memory = Set::new(outputs, inputs, Layout::TwoBit, Scaling::Tensor, MEMORY);
     for (tokens, set) in [(1, &memory), (512, cached)] {
         let norm = RmsNorm::new(None, 1e-5).expect("a good epsilon");
         let quantizer = Quantizer::new(Rule::Int4AbsMean, 1e-5).expect("a good epsilon");
         let weights = set.weights();
-        let layers: Vec<_> = weights
-            .iter()
-            .map(|&weights| {
-                HBitLinear::new(Some(norm), transform, quantizer, weights).expect("lengths agree")
-            })
-            .collect();
+        let stages = InputStages::new(inputs, quantizer).and_then(|stages| stages.with_norm(norm));
+        let stages = stages.and_then(|stages| stages.with_transform(transform)).expect("lengths agree");
         let x: Vec<f32> = (0..tokens * inputs).map(|i| (i * 37 % 251) as f32 - 125.0).collect();
         let mut y = vec![0.0; tokens * outputs];
-        let mut workspace = vec![0; layers[0].workspace_len(tokens).expect("it fits")];
+        let workspace_len = stages.workspace_len().expect("it fits").max(product_workspace_len());
+        let mut workspace = vec![0; workspace_len];
         let mut q = Job::new(tokens, set.shape, Bits::Four);
-        let [stages, product] = card.parts(|| {
+        let [before, multiply] = card.parts(|| {
             let mut times = [Duration::ZERO; 2];
-            for layer in &layers {
+            for weights in &weights {
                 let start = Instant::now();
-                let mut out = q.activations_mut();
-                layer.quantize(backend, black_box(&x), &mut out, &mut workspace).expect("finite rows");
+                let out = q.activations_mut();
+                let q = stages.quantize(backend, black_box(&x), out, &mut workspace).expect("finite rows");
                 let middle = Instant::now();
-                let mut y = OutputMut::new(&mut y, tokens, outputs, outputs).expect("lengths");
-                let q = q.activations();
-                layer.multiply(backend, &q, 0..tokens, 0..outputs, &mut y, &mut workspace).expect("checked");
+                let y = OutputMut::rows(&mut y, outputs).expect("lengths");
+                product(backend, weights, &q, 0..tokens, 0..outputs, y, &mut workspace).expect("checked");
                 times = [times[0] + (middle - start), times[1] + middle.elapsed()];
             }
             times
         });
-        let forward = stages + product;
+        let forward = before + multiply;
         let name = format!("layer/m{tokens}/{}/{outputs}x{inputs}/overhead", backend.name());
-        card.score(name, forward / layers.len() as f64, "", stages / forward);
+        card.score(name, forward / weights.len() as f64, "", before / forward);
     }
 }
 
@@ -260,14 +256,15 @@ fn threads(card: &mut Scorecard, backend: Backend, set: &Set) {
         let (mut one, two) =
             (Job::new(tokens, set.shape, Bits::Four), Job::new(tokens, set.shape, Bits::Four));
         let mut y = vec![0.0; tokens * outputs];
-        let mut workspace = vec![0; gemm::par_workspace_len(2).expect("it fits")];
+        let mut workspace = vec![0; par_workspace_len(2).expect("it fits")];
         let x = two.activations();
         let [one, two] = pool.install(|| {
             card.versus(
                 || one.run(backend, &weights),
                 || {
-                    let y = OutputMut::new(&mut y, tokens, outputs, outputs).expect("lengths");
-                    gemm::par_product(backend, &weights, black_box(&x), y, &mut workspace).expect("checked");
+                    let y = OutputMut::rows(&mut y, outputs).expect("lengths");
+                    let (x, workspace) = (black_box(&x), &mut workspace);
+                    par_product(backend, &weights, x, 0..tokens, 0..outputs, y, workspace).expect("checked");
                 },
             )
         });

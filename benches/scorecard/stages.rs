@@ -2,11 +2,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use hbitlinear::hadamard::Transform;
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{ActivationsMut, Bits, Quantizer, Rule};
-use hbitlinear::weights::{Layout, Scaling, WeightSpec, Weights};
-use hbitlinear::{Backend, HBitLinear};
+use hbitlinear::{ActivationsMut, Backend, Bits, InputStages, Quantizer, RmsNorm, Rule, Transform};
 
 use crate::limits::{ADDS, Limits};
 use crate::measure::Scorecard;
@@ -32,14 +28,14 @@ pub(crate) fn measure(card: &mut Scorecard) {
         for (name, near) in SHAPES {
             shape(card, backend, name, near);
         }
-        for features in [2560, 4096, 6912, 14336].into_iter().step_by(step) {
-            for rule in Rule::ALL {
-                quantizer(card, backend, rule, features);
+        for inputs in [2560, 4096, 6912, 14336].into_iter().step_by(step) {
+            for &rule in Rule::ALL {
+                quantizer(card, backend, rule, inputs);
             }
         }
-        for features in [4096, 6912] {
+        for inputs in [4096, 6912] {
             for tokens in [1, 64] {
-                fused(card, backend, features, tokens);
+                fused(card, backend, inputs, tokens);
             }
         }
     }
@@ -119,73 +115,73 @@ fn shape(card: &mut Scorecard, backend: Backend, name: &str, near: usize) {
     card.score(name, time, &format!("{:.3} ns/el", each * 1e9), each / other);
 }
 
-fn quantizer(card: &mut Scorecard, backend: Backend, rule: Rule, features: usize) {
-    let x = activations(features);
-    let mut room = Room::new(rule.bits(), features, 1);
+fn quantizer(card: &mut Scorecard, backend: Backend, rule: Rule, inputs: usize) {
+    let x = activations(inputs);
+    let mut buffers = Buffers::new(rule.bits(), inputs, 1);
     let quantizer = Quantizer::new(rule, 1e-5).expect("a good ε");
     let l1 = activations(4096);
     let limits = Limits::of(backend);
     let [read, time] = card.versus(
         || (limits.read)(&l1),
-        || quantizer.forward(backend, &x, &mut room.activations()).expect("a finite row"),
+        || _ = quantizer.forward(backend, &*x, buffers.activations()).expect("a finite row"),
     );
-    let (rate, limit) = (4.0 * features as f64 / time, 4.0 * l1.len() as f64 / read);
-    let name = format!("quantize/{}/{features}/{}/gbps-vs-l1-read", rule.name(), backend.name());
+    let (rate, limit) = (4.0 * inputs as f64 / time, 4.0 * l1.len() as f64 / read);
+    let name = format!("quantize/{}/{inputs}/{}/gbps-vs-l1-read", rule.name(), backend.name());
     card.score(name, time, &format!("{:.1} GB/s", rate / 1e9), rate / limit);
 }
 
-/// Norm, transform, absmean, packing: as four calls' worth of public functions, and as the layer's one.
-fn fused(card: &mut Scorecard, backend: Backend, features: usize, tokens: usize) {
-    let transform = match features {
+/// Norm, transform, absmean, packing: as four calls' worth of public functions, and as one.
+fn fused(card: &mut Scorecard, backend: Backend, inputs: usize, tokens: usize) {
+    let transform = match inputs {
         4096 => Transform::sylvester(4096),
         _ => Transform::named("paley1:12*paley2:36*16"),
     };
     let transform = transform.expect("a transform of that length");
-    let gain = activations(features);
+    let gain = activations(inputs);
     let norm = RmsNorm::new(Some(&gain), 1e-5).expect("a finite gain");
     let quantizer = Quantizer::new(Rule::Int4AbsMean, 1e-5).expect("a good ε");
-    let spec = WeightSpec::new(1, features, Layout::T2, Scaling::Tensor).expect("a good shape");
-    let mut blob = vec![0; spec.packed_len()];
-    spec.pack(&vec![1; features], &[1.0], &mut blob).expect("good weights");
-    let weights = Weights::open(&blob).expect("a good blob");
-    let layer = HBitLinear::new(Some(norm), transform, quantizer, weights).expect("one K");
-    let mut workspace = vec![0; layer.quantize_workspace_len().expect("a small size")];
+    let stages = InputStages::new(inputs, quantizer).expect("a K");
+    let stages = stages.with_norm(norm).and_then(|stages| stages.with_transform(transform)).expect("one K");
+    let mut workspace = vec![0; stages.workspace_len().expect("a small size")];
 
-    let x = activations(features * tokens);
+    let x = activations(inputs * tokens);
     let mut y = Aligned::new(x.len());
-    let mut rooms = [Room::new(Bits::Four, features, tokens), Room::new(Bits::Four, features, tokens)];
-    let [first, second] = &mut rooms;
+    let mut buffers = [Buffers::new(Bits::Four, inputs, tokens), Buffers::new(Bits::Four, inputs, tokens)];
+    let [first, second] = &mut buffers;
     let [unfused, fused] = card.versus(
         || {
-            norm.forward(backend, features, &x, &mut y).expect("finite rows");
+            norm.forward(backend, inputs, &x, &mut *y).expect("finite rows");
             transform.forward(backend, &mut y).expect("whole rows");
-            quantizer.forward(backend, &y, &mut first.activations()).expect("finite rows");
+            _ = quantizer.forward(backend, &*y, first.activations()).expect("finite rows");
         },
-        || layer.quantize(backend, &x, &mut second.activations(), &mut workspace).expect("finite rows"),
+        || {
+            let out = second.activations();
+            _ = stages.quantize(backend, &*x, out, &mut workspace).expect("finite rows");
+        },
     );
-    assert!(rooms[0].values == rooms[1].values, "fused and unfused differ");
-    let name = format!("stages/{features}/m{tokens}/{}/fused-vs-unfused", backend.name());
+    assert!(buffers[0].values == buffers[1].values, "fused and unfused differ");
+    let name = format!("stages/{inputs}/m{tokens}/{}/fused-vs-unfused", backend.name());
     let rate = 4.0 * x.len() as f64 / fused / 1e9;
     card.score(name, fused, &format!("{rate:.1} GB/s"), unfused / fused);
 }
 
 /// Owned activations.
-struct Room {
+struct Buffers {
     bits: Bits,
-    features: usize,
+    inputs: usize,
     values: Vec<u8>,
     scales: Vec<f32>,
     sums: Vec<i32>,
 }
 
-impl Room {
-    fn new(bits: Bits, features: usize, tokens: usize) -> Room {
-        let values = vec![0; bits.row_bytes(features) * tokens];
-        Room { bits, features, values, scales: vec![0.0; tokens], sums: vec![0; tokens] }
+impl Buffers {
+    fn new(bits: Bits, inputs: usize, tokens: usize) -> Buffers {
+        let values = vec![0; bits.row_bytes(inputs) * tokens];
+        Buffers { bits, inputs, values, scales: vec![0.0; tokens], sums: vec![0; tokens] }
     }
 
     fn activations(&mut self) -> ActivationsMut<'_> {
-        ActivationsMut::new(self.bits, self.features, &mut self.values, &mut self.scales, &mut self.sums)
+        ActivationsMut::new(self.bits, self.inputs, &mut self.values, &mut self.scales, &mut self.sums)
             .expect("the lengths of new")
     }
 }

@@ -37,9 +37,9 @@ impl Context {
         Context { context, buffer: ptr::null_mut() }
     }
 
-    fn matrix(&self, id: sys::ggml_type, rows: usize, columns: usize) -> *mut sys::ggml_tensor {
+    fn matrix(&self, id: sys::ggml_type, outputs: usize, inputs: usize) -> *mut sys::ggml_tensor {
         // SAFETY: the context is alive, and aborts if it is full.
-        unsafe { sys::ggml_new_tensor_2d(self.context, id, columns as i64, rows as i64) }
+        unsafe { sys::ggml_new_tensor_2d(self.context, id, inputs as i64, outputs as i64) }
     }
 
     fn allocate(&mut self, buffer_type: sys::ggml_backend_buffer_type_t) {
@@ -100,8 +100,8 @@ fn buffer_type(
     problem: &Problem,
 ) -> sys::ggml_backend_buffer_type_t {
     let context = Context::new(3);
-    let weights = context.matrix(id, problem.rows, problem.columns);
-    let x = context.matrix(sys::GGML_TYPE_F32, 512, problem.columns);
+    let weights = context.matrix(id, problem.outputs, problem.inputs);
+    let x = context.matrix(sys::GGML_TYPE_F32, 512, problem.inputs);
     // SAFETY: the function looked up has this type by ggml-backend.h, and a null ends its list; the tensors live to the
     // end, and the weights' buffer is unset before it is freed.
     unsafe {
@@ -145,18 +145,18 @@ pub fn contestant<'a>(
     (name, id, tolerance): (&str, sys::ggml_type, f64),
     problem: &'a Problem,
 ) -> (Contestant<'a>, String) {
-    let Problem { rows, columns, .. } = *problem;
+    let Problem { outputs, inputs, .. } = *problem;
     // SAFETY: a plain call.
-    let row_bytes = unsafe { sys::ggml_row_size(id, columns as i64) };
-    let mut packed = vec![0_u8; rows * row_bytes];
+    let row_bytes = unsafe { sys::ggml_row_size(id, inputs as i64) };
+    let mut packed = vec![0_u8; outputs * row_bytes];
     for (n, bytes) in packed.chunks_exact_mut(row_bytes).enumerate() {
         let (row, to) = (problem.row(n), bytes.as_mut_ptr().cast());
         // SAFETY: one row of floats, and the bytes of one row.
-        unsafe { sys::ggml_quantize_chunk(id, row.as_ptr(), to, 0, 1, columns as i64, ptr::null()) };
+        unsafe { sys::ggml_quantize_chunk(id, row.as_ptr(), to, 0, 1, inputs as i64, ptr::null()) };
     }
     let count = WORKING_SET.div_ceil(packed.len());
     let mut weights = Context::new(count);
-    let copies: Vec<_> = (0..count).map(|_| weights.matrix(id, rows, columns)).collect();
+    let copies: Vec<_> = (0..count).map(|_| weights.matrix(id, outputs, inputs)).collect();
     let buffer_type = buffer_type(backend, id, problem);
     weights.allocate(buffer_type);
     for &copy in &copies {
@@ -178,8 +178,8 @@ fn graph(
     tokens: usize,
 ) -> (*mut sys::ggml_tensor, *mut sys::ggml_cgraph, Context) {
     let mut context = Context::new(2);
-    let input = context.matrix(sys::GGML_TYPE_F32, tokens, problem.columns);
-    let x = &problem.x[..tokens * problem.columns];
+    let input = context.matrix(sys::GGML_TYPE_F32, tokens, problem.inputs);
+    let x = &problem.x[..tokens * problem.inputs];
     // SAFETY: the context has room for these; `input` has the bytes of `x`.
     unsafe {
         let y = sys::ggml_mul_mat(context.context, weights, input);
@@ -209,9 +209,9 @@ impl Product for Peer<'_> {
     }
 
     fn outputs(&self) -> Vec<f32> {
-        let mut last = vec![0.0_f32; self.problem.rows];
+        let mut last = vec![0.0_f32; self.problem.outputs];
         let bytes = size_of_val(&last[..]);
-        // SAFETY: the output is `[tokens, rows]` in floats.
+        // SAFETY: the output is `[tokens, outputs]` in floats.
         unsafe {
             let start = sys::ggml_nbytes(self.y) - bytes;
             sys::ggml_backend_tensor_get(self.y, last.as_mut_ptr().cast(), start, bytes);

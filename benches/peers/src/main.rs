@@ -46,30 +46,30 @@ struct Options {
     backend: String,
 }
 
-/// Random ternary weights `[rows, columns]`, to be multiplied by [`SCALE`], and uniform activations of many tokens.
+/// Random ternary weights `[outputs, inputs]`, to be multiplied by [`SCALE`], and uniform activations of many tokens.
 struct Problem {
-    rows: usize,
-    columns: usize,
+    outputs: usize,
+    inputs: usize,
     ternary: Vec<i8>,
     x: Vec<f32>,
 }
 
 impl Problem {
-    fn new((rows, columns): (usize, usize)) -> Problem {
+    fn new((outputs, inputs): (usize, usize)) -> Problem {
         let mut random = fastrand::Rng::with_seed(1);
-        let ternary = (0..rows * columns).map(|_| random.i8(-1..=1)).collect();
-        let x = (0..CASES[CASES.len() - 1].0 * columns).map(|_| random.f32() * 2.0 - 1.0).collect();
-        Problem { rows, columns, ternary, x }
+        let ternary = (0..outputs * inputs).map(|_| random.i8(-1..=1)).collect();
+        let x = (0..CASES[CASES.len() - 1].0 * inputs).map(|_| random.f32() * 2.0 - 1.0).collect();
+        Problem { outputs, inputs, ternary, x }
     }
 
     fn row(&self, n: usize) -> Vec<f32> {
-        self.ternary[n * self.columns..][..self.columns].iter().map(|&w| f32::from(w) * SCALE).collect()
+        self.ternary[n * self.inputs..][..self.inputs].iter().map(|&w| f32::from(w) * SCALE).collect()
     }
 
     /// The outputs of one token in floats.
     fn reference(&self, token: usize) -> Vec<f32> {
-        let x = &self.x[token * self.columns..][..self.columns];
-        (0..self.rows).map(|n| self.row(n).iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+        let x = &self.x[token * self.inputs..][..self.inputs];
+        (0..self.outputs).map(|n| self.row(n).iter().zip(x).map(|(w, x)| w * x).sum()).collect()
     }
 }
 
@@ -103,7 +103,7 @@ fn report(label: &str, macs: f64, names: &[String], times: &[Vec<Seconds>]) -> V
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    let backend = Backend::new(BackendId::from_name(&options.backend)?)?;
+    let backend = Backend::new(options.backend.parse::<BackendId>()?)?;
     let llama = ggml::start()?;
     let (shapes, rounds) = if options.quick { (&SHAPES[..2], 5) } else { (&SHAPES[..], 11) };
     let mut lines = Vec::new();
@@ -141,8 +141,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 measure::check(contestant, &reference)?;
             }
             let times = measure::run(&mut contestants, place, rounds);
-            let label = format!("{}x{}/{case}", problem.rows, problem.columns);
-            let macs = (tokens * problem.rows * problem.columns) as f64;
+            let label = format!("{}x{}/{case}", problem.outputs, problem.inputs);
+            let macs = (tokens * problem.outputs * problem.inputs) as f64;
             lines.extend(report(&label, macs, &names, &times));
         }
     }

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use hbitlinear::quantize::Rule;
-use hbitlinear::{Backend, BackendId};
+use hbitlinear::{Backend, BackendId, Rule};
 
 use crate::layer::Layer;
 use crate::transforms;
@@ -133,7 +132,7 @@ fn rule(text: &str) -> Result<Rule, String> {
 }
 
 fn backend(name: &str) -> Result<Backend, String> {
-    BackendId::from_name(name).and_then(Backend::new).map_err(|error| {
+    name.parse::<BackendId>().and_then(Backend::new).map_err(|error| {
         let available: Vec<_> = Backend::available().map(Backend::name).collect();
         format!("{error}; this machine has {}", available.join(", "))
     })

@@ -11,13 +11,13 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// Of `x`, rows of `features` values.
-    pub(crate) fn new(features: usize, x: &[f32]) -> Distribution {
+    /// Of `x`, rows of `inputs` values.
+    pub(crate) fn new(inputs: usize, x: &[f32]) -> Distribution {
         let mut values = Vec::with_capacity(x.len());
-        let mut channel_max = vec![0.0_f32; features];
+        let mut channel_max = vec![0.0_f32; inputs];
         let (mut peaks, mut tokens) = (0.0, 0);
-        for row in x.chunks_exact(features) {
-            let mean = row.iter().map(|x| f64::from(x.abs())).sum::<f64>() / features as f64;
+        for row in x.chunks_exact(inputs) {
+            let mean = row.iter().map(|x| f64::from(x.abs())).sum::<f64>() / inputs as f64;
             if mean == 0.0 {
                 continue;
             }

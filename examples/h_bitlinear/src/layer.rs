@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use hbitlinear::layout::{MAX_COLUMNS, MAX_ROWS};
+use hbitlinear::layout::{MAX_INPUTS, MAX_OUTPUTS};
 
 use crate::npy::{self, Matrix};
 use crate::transforms::{self, Named};
@@ -65,7 +65,7 @@ impl Layer {
     /// The same numbers on every machine, from SplitMix64 with fixed seeds: bell-shaped values (the sum of four
     /// 16-bit uniforms, unit variance), and about one input channel in 128 (at least one) 30 times as large.
     pub(crate) fn synthetic(m: usize, n: usize, k: usize, transform: Named) -> Result<Layer, String> {
-        for (argument, size, limit) in [("--k", k, MAX_COLUMNS), ("--n", n, MAX_ROWS)] {
+        for (argument, size, limit) in [("--k", k, MAX_INPUTS), ("--n", n, MAX_OUTPUTS)] {
             if size > limit {
                 return Err(format!("{argument}: expected at most {limit}, got {size}"));
             }

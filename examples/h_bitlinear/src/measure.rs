@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use hbitlinear::norm::RmsNorm;
-use hbitlinear::quantize::{Activations, ActivationsMut, Quantizer, Rule};
-use hbitlinear::weights::{self, Scaling, WeightSpec, Weights};
-use hbitlinear::{Backend, Error, HBitLinear, OutputMut, gemm, reference};
+use hbitlinear::{
+    ActivationsMut, Backend, BitLinear, Error, InputStages, Layout, OutputMut, Quantizer, RmsNorm, Rule,
+    Scaling, WeightSpec, Weights, absmean, product, product_workspace_len, reference,
+};
 
 use crate::distribution::Distribution;
 use crate::layer::Layer;
@@ -76,13 +76,13 @@ pub(crate) fn measure(
 }
 
 fn run(layer: &Layer, backend: Backend, rule: Rule, check: Option<usize>) -> Result<Measurement, Error> {
-    let (x, features) = (&layer.activations.values, layer.weights.columns);
+    let (x, inputs) = (&layer.activations.values, layer.weights.columns);
     let mut rotated = x.clone();
     // An overflow of the transform shows in the quantiser, which names the row.
     layer.transform.transform.forward(backend, &mut rotated)?;
     let mut snr = Vec::new();
-    for rule in Rule::ALL {
-        let ratio = |x| signal_to_noise(backend, rule, features, x);
+    for &rule in Rule::ALL {
+        let ratio = |x| signal_to_noise(backend, rule, inputs, x);
         snr.push(Snr { rule, without: ratio(x)?, with: ratio(&rotated)? });
     }
 
@@ -98,8 +98,8 @@ fn run(layer: &Layer, backend: Backend, rule: Rule, check: Option<usize>) -> Res
     Ok(Measurement {
         backend,
         snr,
-        before: Distribution::new(features, x),
-        after: Distribution::new(features, &rotated),
+        before: Distribution::new(inputs, x),
+        after: Distribution::new(inputs, &rotated),
         rule,
         accuracy: run.accuracy(check)?,
         times: run.times()?,
@@ -107,17 +107,15 @@ fn run(layer: &Layer, backend: Backend, rule: Rule, check: Option<usize>) -> Res
 }
 
 /// `10 · log₁₀(Σx² / Σ(x − x̂)²)` over all of `x`.
-fn signal_to_noise(backend: Backend, rule: Rule, features: usize, x: &[f32]) -> Result<f64, Error> {
-    let mut room = Room::new(rule, features, x.len() / features);
-    let mut out = room.activations()?;
-    Quantizer::new(rule, EPSILON)?.forward(backend, x, &mut out)?;
-    let quantized = out.into_activations();
+fn signal_to_noise(backend: Backend, rule: Rule, inputs: usize, x: &[f32]) -> Result<f64, Error> {
+    let mut buffers = Buffers::new(rule, inputs, x.len() / inputs);
+    let quantized = Quantizer::new(rule, EPSILON)?.forward(backend, x, buffers.activations()?)?;
     let (mut signal, mut noise) = (0.0, 0.0);
-    for (token, row) in x.chunks_exact(features).enumerate() {
+    for (token, row) in x.chunks_exact(inputs).enumerate() {
         let scale = f64::from(quantized.scales()[token]);
-        for (feature, &x) in row.iter().enumerate() {
+        for (input, &x) in row.iter().enumerate() {
             let x = f64::from(x);
-            let error = x - f64::from(quantized.value(token, feature)) * scale;
+            let error = x - f64::from(quantized.value(token, input)) * scale;
             (signal, noise) = (signal + x * x, noise + error * error);
         }
     }
@@ -128,8 +126,8 @@ fn signal_to_noise(backend: Backend, rule: Rule, features: usize, x: &[f32]) -> 
 fn pack(layer: &Layer, backend: Backend) -> Result<Vec<u8>, Error> {
     let weights = &layer.weights;
     let mut ternary = vec![0; weights.values.len()];
-    let alpha = weights::absmean(backend, &weights.values, EPSILON, &mut ternary)?;
-    let spec = WeightSpec::new(weights.rows, weights.columns, weights::Layout::T2, Scaling::Tensor)?;
+    let alpha = absmean(backend, &weights.values, EPSILON, &mut ternary)?;
+    let spec = WeightSpec::new(weights.rows, weights.columns, Layout::TwoBit, Scaling::Tensor)?;
     let mut blob = vec![0; spec.packed_len()];
     spec.pack(&ternary, &[alpha], &mut blob)?;
     Ok(blob)
@@ -149,36 +147,32 @@ impl Run<'_> {
         self.layer.activations.rows
     }
 
-    fn h_bit_linear(&self) -> Result<HBitLinear<'_>, Error> {
-        HBitLinear::new(Some(self.norm), self.layer.transform.transform, self.quantizer, self.weights)
+    fn bit_linear(&self) -> Result<BitLinear<'_>, Error> {
+        let stages = InputStages::new(self.weights.inputs(), self.quantizer)?
+            .with_norm(self.norm)?
+            .with_transform(self.layer.transform.transform)?;
+        BitLinear::new(stages, self.weights)
     }
 
     fn accuracy(&self, check: Option<usize>) -> Result<Accuracy, Error> {
         let (x, tokens) = (&self.layer.activations.values, self.tokens());
-        let (outputs, features) = (self.weights.rows(), self.weights.columns());
-        let layer = self.h_bit_linear()?;
+        let (outputs, inputs) = (self.weights.outputs(), self.weights.inputs());
+        let layer = self.bit_linear()?;
 
         let mut y = vec![0.0_f32; tokens * outputs];
         let mut workspace = vec![0; layer.workspace_len(tokens)?];
-        layer.forward(
-            self.backend,
-            x,
-            &mut OutputMut::new(&mut y, tokens, outputs, outputs)?,
-            &mut workspace,
-        )?;
-        let mut room = Room::new(self.quantizer.rule(), features, tokens);
-        let mut quantized = room.activations()?;
-        layer.quantize(self.backend, x, &mut quantized, &mut workspace)?;
-        let quantized = quantized.into_activations();
+        layer.forward(self.backend, x, OutputMut::rows(&mut y, outputs)?, &mut workspace)?;
+        let mut buffers = Buffers::new(self.quantizer.rule(), inputs, tokens);
+        let quantized = layer.stages().quantize(self.backend, x, buffers.activations()?, &mut workspace)?;
 
         let block = self.layer.transform.transform.block_len();
-        let operations = features.saturating_mul(outputs.saturating_add(block));
+        let operations = inputs.saturating_mul(outputs.saturating_add(block));
         let compared = check.unwrap_or(ORACLE_OPERATIONS / operations).clamp(1, tokens);
         let mut accuracy = Accuracy {
             tokens: compared,
             error: 0.0,
             error_of_equals: 0.0,
-            integers: compared * features,
+            integers: compared * inputs,
             differing: 0,
             edge: 0.0,
             digest: fnv1a(y.iter().flat_map(|y| y.to_le_bytes())),
@@ -191,7 +185,7 @@ impl Run<'_> {
             let error = if distance == 0.0 { 0.0 } else { distance / largest };
             accuracy.error = accuracy.error.max(error);
 
-            let differing = (0..features).filter(|&k| quantized.value(token, k) != oracle.q[k]);
+            let differing = (0..inputs).filter(|&k| quantized.value(token, k) != oracle.q[k]);
             let edges: Vec<f64> = differing
                 .map(|k| oracle.before_rounding[k])
                 .map(|value| (value - value.floor() - 0.5).abs())
@@ -207,25 +201,22 @@ impl Run<'_> {
 
     /// One token by the oracle.
     fn oracle(&self, token: usize) -> Result<Oracle, Error> {
-        let features = self.weights.columns();
-        let row = &self.layer.activations.values[token * features..][..features];
+        let inputs = self.weights.inputs();
+        let row = &self.layer.activations.values[token * inputs..][..inputs];
         let x: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-        let (mut y, mut q) = (vec![0.0; self.weights.rows()], vec![0; features]);
-        let mut scratch = vec![0.0; 2 * features];
+        let (mut y, mut q) = (vec![0.0; self.weights.outputs()], vec![0; inputs]);
+        let mut scratch = vec![0.0; 2 * inputs];
         let (rule, epsilon) = (self.quantizer.rule(), f64::from(EPSILON));
-        reference::h_bit_linear(
-            Some((None, epsilon)),
-            Some(&self.layer.transform.transform),
+        let layer = reference::BitLinear {
+            norm: Some(reference::Norm { weight: None, epsilon }),
+            transform: Some(&self.layer.transform.transform),
             rule,
             epsilon,
-            &self.weights,
-            &x,
-            &mut y,
-            &mut scratch,
-            &mut q,
-        )?;
+            weights: &self.weights,
+        };
+        layer.forward(&x, &mut y, &mut scratch, &mut q)?;
         // It leaves the rotated row in the second half.
-        let mut before_rounding = scratch.split_off(features);
+        let mut before_rounding = scratch.split_off(inputs);
         let factor = reference::quantize(rule, epsilon, &before_rounding, &mut q)?.factor;
         before_rounding.iter_mut().for_each(|value| *value *= factor);
         Ok(Oracle { y, q, before_rounding })
@@ -233,28 +224,29 @@ impl Run<'_> {
 
     fn times(&self) -> Result<Times, Error> {
         let (x, tokens) = (&self.layer.activations.values, self.tokens());
-        let (outputs, features) = (self.weights.rows(), self.weights.columns());
-        let (backend, layer) = (self.backend, self.h_bit_linear()?);
+        let (outputs, inputs) = (self.weights.outputs(), self.weights.inputs());
+        let (backend, layer) = (self.backend, self.bit_linear()?);
         let per_token = |run: &mut dyn FnMut() -> Result<(), Error>| -> Result<f64, Error> {
             Ok(median_micros(run)? / tokens as f64)
         };
 
         let mut rows = vec![0.0; x.len()];
-        let norm = per_token(&mut || self.norm.forward(backend, features, x, &mut rows))?;
+        let norm = per_token(&mut || self.norm.forward(backend, inputs, x, &mut rows))?;
         // Orthonormal, so that running it again and again on its own output stays in range.
         let transform = per_token(&mut || self.layer.transform.transform.forward(backend, &mut rows))?;
-        let mut room = Room::new(self.quantizer.rule(), features, tokens);
-        let mut room = room.activations()?;
-        let quantize = per_token(&mut || self.quantizer.forward(backend, &rows, &mut room))?;
+        let mut buffers = Buffers::new(self.quantizer.rule(), inputs, tokens);
+        let quantize =
+            per_token(&mut || self.quantizer.forward(backend, &rows, buffers.activations()?).map(drop))?;
 
-        let quantized: Activations<'_> = room.into_activations();
+        let quantized = self.quantizer.forward(backend, &rows, buffers.activations()?)?;
         let mut y = vec![0.0_f32; tokens * outputs];
-        let mut y = OutputMut::new(&mut y, tokens, outputs, outputs)?;
-        let mut workspace = vec![0; layer.workspace_len(tokens)?.max(gemm::workspace_len())];
+        let mut workspace = vec![0; layer.workspace_len(tokens)?.max(product_workspace_len())];
         let product = per_token(&mut || {
-            layer.multiply(backend, &quantized, 0..tokens, 0..outputs, &mut y, &mut workspace)
+            let y = OutputMut::rows(&mut y, outputs)?;
+            product(backend, &self.weights, &quantized, 0..tokens, 0..outputs, y, &mut workspace)
         })?;
-        let forward = per_token(&mut || layer.forward(backend, x, &mut y, &mut workspace))?;
+        let forward =
+            per_token(&mut || layer.forward(backend, x, OutputMut::rows(&mut y, outputs)?, &mut workspace))?;
         Ok(Times { norm, transform, quantize, product, forward })
     }
 }
@@ -267,23 +259,23 @@ struct Oracle {
 }
 
 /// Buffers for quantised activations.
-struct Room {
+struct Buffers {
     rule: Rule,
-    features: usize,
+    inputs: usize,
     values: Vec<u8>,
     scales: Vec<f32>,
     sums: Vec<i32>,
 }
 
-impl Room {
-    fn new(rule: Rule, features: usize, tokens: usize) -> Room {
-        let values = vec![0; tokens * rule.bits().row_bytes(features)];
-        Room { rule, features, values, scales: vec![0.0; tokens], sums: vec![0; tokens] }
+impl Buffers {
+    fn new(rule: Rule, inputs: usize, tokens: usize) -> Buffers {
+        let values = vec![0; tokens * rule.bits().row_bytes(inputs)];
+        Buffers { rule, inputs, values, scales: vec![0.0; tokens], sums: vec![0; tokens] }
     }
 
     fn activations(&mut self) -> Result<ActivationsMut<'_>, Error> {
         let bits = self.rule.bits();
-        ActivationsMut::new(bits, self.features, &mut self.values, &mut self.scales, &mut self.sums)
+        ActivationsMut::new(bits, self.inputs, &mut self.values, &mut self.scales, &mut self.sums)
     }
 }
 

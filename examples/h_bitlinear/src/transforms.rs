@@ -1,7 +1,7 @@
 //! From the name on the command line to a transform that fits the rows, or to advice.
 
-use hbitlinear::Error;
-use hbitlinear::hadamard::{Family, MAX_ORDER, Transform};
+use hbitlinear::matrices::MAX_ORDER;
+use hbitlinear::{Error, Family, Transform};
 
 /// A transform and what to call it.
 #[derive(Clone)]
@@ -22,8 +22,9 @@ pub(crate) fn choose(name: Option<&str>, blocks: usize, len: usize) -> Result<Na
         return Ok(Named { name: len.to_string(), transform });
     };
     let transform = Transform::named(name).map_err(|error| match error {
-        Error::Transform { order: 0, .. } => {
-            let families = Family::ALL.map(Family::name).join(", ");
+        Error::TransformName { .. } => {
+            let families: Vec<_> = Family::ALL.iter().map(|family| family.name()).collect();
+            let families = families.join(", ");
             format!(
                 "--transform {name}: expected FAMILY:ORDER factors, then a power of two, joined by '*', such as \
                  paley1:12*128; the families are {families}"
@@ -31,7 +32,7 @@ pub(crate) fn choose(name: Option<&str>, blocks: usize, len: usize) -> Result<Na
         }
         error => format!("--transform {name}: {error}; {}", advice(len)),
     })?;
-    let blocked = transform.blocks(blocks).map_err(|error| format!("--blocks {blocks}: {error}"))?;
+    let blocked = transform.with_blocks(blocks).map_err(|error| format!("--blocks {blocks}: {error}"))?;
     if blocked.row_len() != len {
         let count = if blocks == 1 { String::new() } else { format!(" --blocks {blocks}") };
         return Err(format!(
@@ -80,9 +81,9 @@ fn double_factors(len: usize) -> impl Iterator<Item = String> {
 
 /// Every named matrix whose order divides `len`.
 fn orders(len: usize) -> impl Iterator<Item = (&'static str, usize)> {
-    Family::ALL.into_iter().flat_map(move |family| {
+    Family::ALL.iter().flat_map(move |family| {
         (2..=MAX_ORDER)
-            .filter(move |&order| len.is_multiple_of(order) && family.matrix(order).is_some())
+            .filter(move |&order| len.is_multiple_of(order) && family.matrix(order).is_ok())
             .map(move |order| (family.name(), order))
     })
 }

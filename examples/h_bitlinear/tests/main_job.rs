@@ -191,7 +191,7 @@ fn own_arrays_of_f32_and_f16() {
 fn refuses_arguments() {
     let job = |test, arguments: &[&str], words: &[&str]| assert_refused(test, arguments, words);
     let names: Vec<_> = Backend::available().map(Backend::name).collect();
-    job("backend", &["--backend", "sse9"], &["--backend", "sse9", "no such backend", &names.join(", ")]);
+    job("backend", &["--backend", "sse9"], &["--backend", "sse9", "no such name", &names.join(", ")]);
     job("bits", &["--bits", "5"], &["--bits", "5", "expected 4 or 8"]);
     job("zero", &["--m", "0", "--n", "1", "--k", "1"], &["--m", "'0'", "at least 1"]);
     job("half_a_shape", &["--m", "1", "--n", "1"], &["--k"]);
