@@ -1086,7 +1086,8 @@ hbl_status hbl_weights_unpack(const struct hbl_weights *weights,
  * Packs the same matrix in another layout (an hbl_layout). The length of `blob` is what hbl_weights_packed_len says of
  * the weights' spec (hbl_weights_spec) with that layout.
  *
- * Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH or HBL_STATUS_HANDLE.
+ * Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH, HBL_STATUS_HANDLE, or HBL_STATUS_CODE or HBL_STATUS_SCALE
+ * (weights of a damaged blob that hbl_weights_open_verified opened).
  */
 HBL_API
 hbl_status hbl_weights_repack(const struct hbl_weights *weights,

@@ -31,6 +31,13 @@ impl Seal {
     }
 
     #[inline(always)]
+    pub(crate) fn bits(&mut self, number: f64) {
+        let bits = number.to_bits();
+        self.add(bits as usize);
+        self.add((bits >> 32) as usize);
+    }
+
+    #[inline(always)]
     pub(crate) fn slice<T>(&mut self, slice: &[T]) {
         self.add(slice.as_ptr().addr());
         self.add(slice.len());

@@ -32,6 +32,7 @@ impl Prepared for Transform<'static> {
         seal.add(self.row_len());
         seal.add(self.block_len());
         seal.add(self.power_of_two());
+        seal.bits(self.scale());
         for factor in self.factors() {
             seal.add(factor.order());
             seal.slice(factor.row_words());

@@ -326,7 +326,8 @@ pub unsafe extern "C" fn hbl_weights_unpack(
 /// Packs the same matrix in another layout (an hbl_layout). The length of `blob` is what hbl_weights_packed_len says of
 /// the weights' spec (hbl_weights_spec) with that layout.
 ///
-/// Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH or HBL_STATUS_HANDLE.
+/// Fails with HBL_STATUS_VALUE (layout), HBL_STATUS_LENGTH, HBL_STATUS_HANDLE, or HBL_STATUS_CODE or HBL_STATUS_SCALE
+/// (weights of a damaged blob that hbl_weights_open_verified opened).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_weights_repack(
     weights: *const hbl_weights,

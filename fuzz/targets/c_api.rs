@@ -34,7 +34,7 @@ use hbitlinear_fuzz::guarded::Room;
 use hbitlinear_fuzz::matrix::mend;
 use hbitlinear_fuzz::rows::Floats;
 use hbitlinear_fuzz::transform::{Own, apply};
-use hbitlinear_fuzz::{cycle, same};
+use hbitlinear_fuzz::{cycle, hash, same};
 use libfuzzer_sys::{arbitrary, fuzz_target};
 
 /// The library: C has no other way in, so its source is taken as it is.
@@ -61,6 +61,8 @@ struct Step<'a> {
     call: Call<'a>,
     /// Which buffer of the call, and how.
     odd: Option<(u8, Odd)>,
+    /// Which of its numbers, and what instead.
+    wrong: Option<(u8, u8)>,
     /// Whether `error` is null.
     silent: bool,
 }
@@ -69,7 +71,7 @@ struct Step<'a> {
 enum Odd {
     Null,
     Misaligned,
-    /// So much shorter than it must be.
+    /// Shorter than it must be, mostly by one element.
     Shorter(u8),
     /// In place of it another one.
     Alias(u8),
@@ -86,14 +88,14 @@ enum Call<'a> {
     Flip(u8, u8, u8),
     Hadamard { wide: bool, transpose: bool, rows: u8, x: Floats },
     Norm { inputs: Size, rows: u8, epsilon: u32, weight: Option<Floats>, x: Floats },
-    Absmean { inputs: Size, rows: u8, epsilon: u32, by_row: bool, w: Floats },
+    Absmean { inputs: Size, rows: u8, epsilon: u32, by_row: bool, weights: Floats },
     Pack { spec: Spec, ternary: &'a [u8], scales: Floats },
     Open { verified: bool, mend: bool, edits: Vec<(u16, u8)> },
     Unpack,
     Repack(u8),
-    SpecOf { size: u8 },
-    Quantize { rule: u8, epsilon: u32, flags: u8, bits: u8, inputs: Size, tokens: u8, gap: u8, x: Floats },
-    Layer { stages: Stages, input: Rows, flags: u8, reserved: u8, size: u8, gap: u8, layer: bool },
+    SpecOf,
+    Quantize { rule: u8, epsilon: u32, spoil: bool, inputs: Size, tokens: u8, gap: u8, x: Floats },
+    Layer { stages: Stages, input: Rows, gap: u8, whole: bool },
     Product { integer: bool, tokens: (Size, Size), outputs: (Size, Size), gap: u8 },
     Names(u32, &'a str),
 }
@@ -110,26 +112,54 @@ enum Name<'a> {
 enum Size {
     Small(u8),
     Right,
-    Huge(u8),
     Any(u64),
 }
 
 impl Size {
-    fn get(self, right: usize) -> usize {
+    fn get(self, wrong: &mut Wrong, right: usize) -> usize {
+        let number = wrong.next();
         match self {
+            _ if number.is_some_and(|number| number < 128) => usize::MAX - usize::from(number.unwrap_or(0)),
+            Size::Any(size) if number.is_some() => size as usize,
             Size::Small(size) => size.into(),
-            Size::Right => right,
-            Size::Huge(below) if below >= 240 => usize::MAX - usize::from(255 - below),
-            Size::Any(size) if size % 16 == 0 => size as usize,
-            _ => right,
+            Size::Right | Size::Any(_) => right,
         }
+    }
+}
+
+/// The numbers of a call, of which one may be wrong: more of them, and hardly a call would succeed.
+struct Wrong {
+    at: Option<(u8, u8)>,
+    index: u8,
+}
+
+impl Wrong {
+    /// What to take instead of the next number.
+    fn next(&mut self) -> Option<u8> {
+        let index = self.index;
+        self.index += 1;
+        self.at.and_then(|(at, instead)| (at % 16 == index).then_some(instead))
+    }
+
+    /// One of those numbers.
+    fn known(&mut self, number: u8, all: &[u32]) -> u32 {
+        self.next().map_or_else(|| all[usize::from(number) % all.len()], u32::from)
+    }
+
+    /// 0.
+    fn zero(&mut self) -> u32 {
+        self.next().map_or(0, u32::from)
+    }
+
+    /// An epsilon.
+    fn epsilon(&mut self, bits: u32) -> f32 {
+        let any = f32::from_bits(bits);
+        if self.next().is_some() || any.is_finite() && any >= 0.0 { any } else { 1e-5 }
     }
 }
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Spec {
-    size: u8,
-    flags: u8,
     layout: u8,
     outputs: Size,
     inputs: Size,
@@ -139,40 +169,21 @@ struct Spec {
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Stages {
-    size: u8,
-    flags: u8,
+    spoil: bool,
     rule: u8,
     transform: bool,
     norm: u8,
     norm_epsilon: u32,
     epsilon: u32,
     weight: Option<Floats>,
-    reserved: u8,
 }
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Rows {
-    size: u8,
-    flags: u8,
     element: u8,
     tokens: u8,
     gap: u8,
     x: Floats,
-}
-
-/// A number that is mostly a known one.
-fn known(number: u8, all: &[u32]) -> u32 {
-    if number < 240 { all[usize::from(number) % all.len()] } else { (number - 240).into() }
-}
-
-/// An epsilon that is mostly a usual one.
-fn epsilon(bits: u32) -> f32 {
-    if bits.is_multiple_of(8) { f32::from_bits(bits) } else { 1e-5 }
-}
-
-/// 0, but for one in eight.
-fn rarely(number: u8) -> u32 {
-    if number >= 224 { (number - 224).into() } else { 0 }
 }
 
 /// A description, and after it as much again: its struct_size may be anything up to that.
@@ -183,20 +194,20 @@ struct Described<T> {
 }
 
 impl<T> Described<T> {
-    /// With that size, mostly the right one. `struct_size` comes first in each.
-    fn new(it: T, size: u8) -> Described<T> {
+    /// With its size, or a wrong one. `struct_size` comes first in each.
+    fn new(it: T, wrong: &mut Wrong) -> Described<T> {
         let mut described = Described { it, after: [0; 128] };
         let right = size_of::<T>();
-        let size = match size {
-            0..224 => right,
-            224..230 => usize::from(size) - 224,
-            230..236 => right - 8 * (usize::from(size) - 229).min(right / 8 - 2),
-            236..246 => right + 8 * (usize::from(size) - 236),
-            246..252 => {
-                described.after[usize::from(size) - 246] = 1;
+        let size = match wrong.next().map(usize::from) {
+            None => right,
+            Some(number @ 0..64) => number,
+            Some(number @ 64..128) => right - 8 * (number % 8).min(right / 8 - 2),
+            Some(number @ 128..192) => right + 8 * (number % 16),
+            Some(number @ 192..240) => {
+                described.after[number % 16] = 1;
                 right + 16
             }
-            _ => usize::MAX - usize::from(size),
+            Some(number) => usize::MAX - number,
         };
         // SAFETY: a description begins with its size.
         unsafe { (&raw mut described.it).cast::<usize>().write(size) };
@@ -275,11 +286,16 @@ impl Buffers<'_> {
             // One byte less, and one byte on.
             Odd::Misaligned if len > 0 && self.used[index].element > 1 => (start + 1, len - 1),
             Odd::Misaligned => (start, len),
-            Odd::Shorter(by) => (start, len.saturating_sub(by.into())),
+            // It still ends where the page begins.
+            Odd::Shorter(by) => {
+                let by = usize::from(by.saturating_sub(200).max(1)).min(len);
+                (start + by * self.used[index].element, len - by)
+            }
             Odd::Alias(other) => {
                 let other = &self.used[usize::from(other) % self.used.len()];
                 let element = self.used[index].element;
-                (other.start.addr(), (other.bytes / element).min(len))
+                let len = (other.bytes / element).min(len);
+                (other.start.addr() + other.bytes - len * element, len)
             }
         };
     }
@@ -340,7 +356,7 @@ fuzz_target!(|input: Input| {
         let backends: Vec<u32> =
             Backend::available().map(|backend| backend.id() as u32).chain([u32::MAX]).collect();
         let mut program = Program {
-            backend: known(input.backend, &backends),
+            backend: backends[usize::from(input.backend) % backends.len()],
             transform: hbl_transform { opaque: [0; 64] },
             named: None,
             matrices: Vec::new(),
@@ -386,6 +402,7 @@ impl Program {
     fn run(&mut self, rooms: &mut [Room], step: &Step<'_>) {
         let (backend, silent) = (self.backend, step.silent);
         let mut b = Buffers { rooms, odd: step.odd, used: Vec::new() };
+        let mut w = Wrong { at: step.wrong, index: 0 };
         // SAFETY: for all calls below: the buffers are valid for no less than the lengths that are passed, or are null or
         // misaligned where the library must see that; handles are initialised, and what they point to lives in `self`.
         match &step.call {
@@ -463,7 +480,7 @@ impl Program {
                 let factors: Vec<_> = self.matrices.iter().rev().take(count).copied().collect();
                 let power = match power {
                     Size::Small(log2) => 1 << (log2 % 6),
-                    other => other.get(1),
+                    other => other.get(&mut w, 1),
                 };
                 let mut made = self.transform;
                 if call(&mut b, silent, |_, error| unsafe {
@@ -474,7 +491,7 @@ impl Program {
                 self.transform = made;
             }
             Call::SetBlocks(blocks) => {
-                let blocks = blocks.get(2);
+                let blocks = blocks.get(&mut w, 2);
                 let mut changed = self.transform;
                 if call(&mut b, silent, |_, error| unsafe {
                     hbl_transform_set_blocks(&mut changed, blocks, error)
@@ -544,15 +561,15 @@ impl Program {
                 }
             }
             Call::Norm { inputs, rows, epsilon, weight, x } => {
-                let inputs = inputs.get(64);
+                let inputs = inputs.get(&mut w, 64);
                 let len = if inputs <= 4096 { inputs * usize::from(rows % 3) } else { 17 };
+                let epsilon = w.epsilon(*epsilon);
                 let x = b.add(Kind::Read, &x.take(len));
                 let y = b.add(Kind::Written, &vec![-1.5_f32; len]);
                 let weight = weight.as_ref().map(|weight| b.add(Kind::Read, &weight.take(inputs.min(4096))));
                 call(&mut b, silent, |b, error| unsafe {
                     let (weight, weight_len) =
                         weight.map_or((core::ptr::null(), 0), |w| (b.ptr::<f32>(w).cast_const(), b.len(w)));
-                    let epsilon = self::epsilon(*epsilon);
                     hbl_rms_norm(
                         backend,
                         inputs,
@@ -567,31 +584,41 @@ impl Program {
                     )
                 });
             }
-            Call::Absmean { inputs, rows, epsilon, by_row, w } => {
-                let (inputs, rows) = (inputs.get(33), usize::from(rows % 4));
+            Call::Absmean { inputs, rows, epsilon, by_row, weights } => {
+                let (inputs, rows) = (inputs.get(&mut w, 33), usize::from(rows % 4));
                 let len = if inputs <= 4096 { inputs * rows } else { 17 };
-                let w = b.add(Kind::Read, &w.take(len));
+                let weights = b.add(Kind::Read, &weights.take(len));
                 let ternary = b.add(Kind::Written, &vec![77_i8; len]);
                 let scales = b.add(Kind::Written, &vec![-1.5_f32; if *by_row { rows } else { 1 }]);
-                let epsilon = self::epsilon(*epsilon);
+                let epsilon = w.epsilon(*epsilon);
                 if !by_row && b.odd.is_some_and(|(_, odd)| !matches!(odd, Odd::Null | Odd::Misaligned)) {
                     // The one scale has no length to be wrong about.
                     b.odd = None;
                 }
                 call(&mut b, silent, |b, error| unsafe {
-                    let (w, ternary) = ((b.ptr(w), b.len(w)), (b.ptr(ternary), b.len(ternary)));
+                    let (read, ternary) =
+                        ((b.ptr(weights), b.len(weights)), (b.ptr(ternary), b.len(ternary)));
                     if *by_row {
                         let scales = (b.ptr(scales), b.len(scales));
                         hbl_absmean_rows(
-                            backend, inputs, w.0, w.1, epsilon, ternary.0, ternary.1, scales.0, scales.1,
-                            error,
+                            backend, inputs, read.0, read.1, epsilon, ternary.0, ternary.1, scales.0,
+                            scales.1, error,
                         )
                     } else {
-                        hbl_absmean(backend, w.0, w.1, epsilon, ternary.0, ternary.1, b.ptr(scales), error)
+                        hbl_absmean(
+                            backend,
+                            read.0,
+                            read.1,
+                            epsilon,
+                            ternary.0,
+                            ternary.1,
+                            b.ptr(scales),
+                            error,
+                        )
                     }
                 });
             }
-            Call::Pack { spec, ternary, scales } => self.pack(&mut b, silent, spec, ternary, scales),
+            Call::Pack { spec, ternary, scales } => self.pack(&mut b, &mut w, silent, spec, ternary, scales),
             Call::Open { verified, mend: mended, edits } => {
                 for &(at, flip) in edits {
                     if self.blob.len() <= 64 {
@@ -641,7 +668,7 @@ impl Program {
                 });
             }
             Call::Repack(layout) => {
-                let layout = known(*layout, &[2, 5]);
+                let layout = w.known(*layout, &[2, 5]);
                 let Some(len) = self.weights(|weights| {
                     let layout = core_crate::Layout::try_from(layout).unwrap_or(core_crate::Layout::TwoBit);
                     weights.spec().with_layout(layout).expect("a shape that there is").packed_len()
@@ -662,7 +689,7 @@ impl Program {
                     self.open = true;
                 }
             }
-            Call::SpecOf { size } => {
+            Call::SpecOf => {
                 if !self.open && !self.blob.is_empty() {
                     return;
                 }
@@ -675,20 +702,21 @@ impl Program {
                     scaling: 0,
                     group: 0,
                 };
-                if *size >= 252 {
-                    return;
-                }
-                let mut described = Described::new(spec, *size);
+                let mut described = Described::new(spec, &mut w);
                 call(&mut b, silent, |_, error| unsafe {
                     hbl_weights_spec(&self.weights, &mut described.it, error)
                 });
             }
-            Call::Quantize { rule, epsilon, flags, bits, inputs, tokens, gap, x } => {
-                let (inputs, tokens) = (inputs.get(40), usize::from(tokens % 4));
+            Call::Quantize { rule, epsilon, spoil, inputs, tokens, gap, x } => {
+                let (inputs, tokens) = (
+                    inputs.get(&mut w, self.weights(|weights| weights.inputs()).unwrap_or(40)),
+                    usize::from(tokens % 4),
+                );
                 let stride = inputs.saturating_add((gap % 4).into());
                 let len = if stride <= 4096 { (tokens * stride).saturating_sub(stride - inputs) } else { 9 };
-                let rule = known(*rule, &[0, 1, 2]);
-                let bits = known(*bits, &[if rule == 0 { 8 } else { 4 }]);
+                let rule = w.known(*rule, &[0, 1, 2]);
+                let bits = w.known(0, &[if rule == 0 { 8 } else { 4 }]);
+                let (flags, epsilon) = (w.zero() | u32::from(*spoil), w.epsilon(*epsilon));
                 let bytes = hbl_row_bytes(bits, inputs).saturating_mul(tokens).min(1 << 15);
                 let values = b.add(Kind::Written, &vec![0xA5_u8; bytes]);
                 let scales = b.add(Kind::Written, &vec![-1.5_f32; tokens]);
@@ -700,13 +728,12 @@ impl Program {
                 });
                 let ok = call(&mut b, silent, |b, error| unsafe {
                     let mut activations = activations(b, (bits, tokens, inputs), [values, scales, sums]);
-                    let epsilon = self::epsilon(*epsilon);
                     let stride = if *gap == 0 { 0 } else { stride };
                     hbl_quantize(
                         backend,
                         rule,
                         epsilon,
-                        rarely(*flags),
+                        flags,
                         b.ptr(x),
                         b.len(x),
                         stride,
@@ -718,19 +745,11 @@ impl Program {
                     self.activations = Some((bits, inputs, b.get(values), b.get(scales), b.get(sums)));
                 }
             }
-            Call::Layer { stages, input, flags, reserved, size, gap, layer } => {
-                self.layer(
-                    &mut b,
-                    silent,
-                    stages,
-                    input,
-                    (rarely(*flags), rarely(*reserved), *size),
-                    *gap,
-                    *layer,
-                );
+            Call::Layer { stages, input, gap, whole } => {
+                self.layer(&mut b, &mut w, silent, stages, input, *gap, *whole);
             }
             Call::Product { integer, tokens, outputs, gap } => {
-                self.product(&mut b, silent, *integer, (*tokens, *outputs), (*gap % 3).into());
+                self.product(&mut b, &mut w, silent, *integer, (*tokens, *outputs), (*gap % 3).into());
             }
             Call::Names(number, text) => {
                 let _ = hbl_backend_available(*number);
@@ -766,21 +785,28 @@ impl Program {
         self.open.then(|| get(&Weights::open_verified(&self.blob).expect("opened before")))
     }
 
-    fn pack(&mut self, b: &mut Buffers<'_>, silent: bool, spec: &Spec, ternary: &[u8], scales: &Floats) {
-        let scaling = known(spec.scaling, &[0, 1, 2, 3]);
-        let group =
-            if matches!(scaling, 2 | 3) { known(spec.group, &[64, 128, 256]) } else { rarely(spec.group) };
+    fn pack(
+        &mut self,
+        b: &mut Buffers<'_>,
+        w: &mut Wrong,
+        silent: bool,
+        spec: &Spec,
+        ternary: &[u8],
+        scales: &Floats,
+    ) {
+        let scaling = w.known(spec.scaling, &[0, 1, 2, 3]);
+        let group = if matches!(scaling, 2 | 3) { w.known(spec.group, &[64, 128, 256]) } else { w.zero() };
         let it = hbl_weight_spec {
             struct_size: 0,
-            flags: rarely(spec.flags),
-            layout: known(spec.layout, &[2, 5]),
-            outputs: spec.outputs.get(18),
-            inputs: spec.inputs.get(self.row_len().filter(|&len| len <= 600).unwrap_or(70)),
+            flags: w.zero(),
+            layout: w.known(spec.layout, &[2, 5]),
+            outputs: spec.outputs.get(w, 18),
+            inputs: spec.inputs.get(w, self.row_len().filter(|&len| len <= 600).unwrap_or(70)),
             scaling,
             group,
         };
         let (outputs, inputs) = (it.outputs, it.inputs);
-        let described = Described::new(it, spec.size);
+        let described = Described::new(it, w);
         let (mut blob_len, mut scales_len) = (5, 5);
         // SAFETY: a description with so many bytes.
         let sized = call(b, silent, |_, error| unsafe {
@@ -834,10 +860,10 @@ impl Program {
     fn layer(
         &mut self,
         b: &mut Buffers<'_>,
+        w: &mut Wrong,
         silent: bool,
         stages: &Stages,
         input: &Rows,
-        (flags, reserved, size): (u32, u32, u8),
         gap: u8,
         whole: bool,
     ) {
@@ -845,13 +871,17 @@ impl Program {
             return;
         }
         let row = self.row_len().filter(|&len| stages.transform && len <= 1024);
-        let inputs = self.weights(|weights| weights.inputs()).filter(|_| whole).or(row).unwrap_or(48);
+        let packed = self.weights(|weights| weights.inputs());
+        let inputs = packed.filter(|_| whole).or(row).or(packed).unwrap_or(48);
         let outputs = self.weights(|weights| weights.outputs()).unwrap_or(1);
-        let (tokens, rule) = (usize::from(input.tokens % 4), known(stages.rule, &[0, 1, 2]));
+        let (tokens, rule) = (usize::from(input.tokens % 4), w.known(stages.rule, &[0, 1, 2]));
         let stride = inputs + usize::from(input.gap % 4);
         let len = (tokens * stride).saturating_sub(stride - inputs);
-        let weight = stages.weight.as_ref().map(|weight| b.add(Kind::Read, &weight.take(inputs)));
-        let element = known(input.element, &[0, 1, 2]);
+        // Without a norm the gains are not looked at.
+        let norm = w.known(stages.norm, &[0, 1]);
+        let weight = stages.weight.as_ref().filter(|_| norm == 1);
+        let weight = weight.map(|weight| b.add(Kind::Read, &weight.take(inputs)));
+        let element = w.known(input.element, &[0, 1, 2]);
         let x = input.x.take(len);
         let x = if element == 0 {
             b.add(Kind::Read, &x)
@@ -873,38 +903,49 @@ impl Program {
         let y = whole.then(|| {
             b.add(Kind::Written, &vec![-1.5_f32; (tokens * y_stride).saturating_sub(y_stride - outputs)])
         });
-        let described = |b: &Buffers<'_>| {
-            let it = hbl_stages {
-                struct_size: 0,
-                flags: stages.flags.into(),
-                rule,
-                inputs,
-                transform: if stages.transform { &self.transform } else { core::ptr::null() },
-                norm_weight: weight.map_or(core::ptr::null(), |weight| b.ptr(weight)),
-                norm_weight_len: weight.map_or(0, |weight| b.len(weight)),
-                norm: known(stages.norm, &[0, 1]),
-                norm_epsilon: epsilon(stages.norm_epsilon),
-                quantizer_epsilon: epsilon(stages.epsilon),
-                reserved: rarely(stages.reserved),
-            };
-            Described::new(
-                hbl_stages { flags: if it.flags < 128 { it.flags & 1 } else { it.flags }, ..it },
-                stages.size,
-            )
+        let it = hbl_stages {
+            struct_size: 0,
+            flags: w.zero() | u32::from(stages.spoil),
+            rule,
+            inputs,
+            transform: if stages.transform { &self.transform } else { core::ptr::null() },
+            norm_weight: core::ptr::null(),
+            norm_weight_len: 0,
+            norm,
+            norm_epsilon: w.epsilon(stages.norm_epsilon),
+            quantizer_epsilon: w.epsilon(stages.epsilon),
+            reserved: w.zero(),
         };
-        let layer = |stages: &Described<hbl_stages>| {
-            Described::new(
-                hbl_layer { struct_size: 0, flags, reserved, stages: &stages.it, weights: &self.weights },
-                size,
-            )
+        let mut described = Described::new(it, w);
+        let describe = |described: &mut Described<hbl_stages>, b: &Buffers<'_>| {
+            described.it.norm_weight = weight.map_or(core::ptr::null(), |weight| b.ptr(weight));
+            described.it.norm_weight_len = weight.map_or(0, |weight| b.len(weight));
         };
+        describe(&mut described, b);
+        let it = hbl_layer {
+            struct_size: 0,
+            flags: w.zero(),
+            reserved: w.zero(),
+            stages: &raw const described.it,
+            weights: &self.weights,
+        };
+        let layer = Described::new(it, w);
+        let it = hbl_input {
+            struct_size: 0,
+            flags: w.zero(),
+            element,
+            data: core::ptr::null(),
+            len: 0,
+            tokens,
+            stride: if input.gap.is_multiple_of(4) { 0 } else { stride },
+        };
+        let mut rows = Described::new(it, w);
         let (mut bytes, null) = (3, core::ptr::null_mut());
-        let plain = described(b);
         // SAFETY: descriptions with as many bytes as they say, and initialised handles.
         let status = unsafe {
             match whole {
-                true => hbl_layer_workspace_len(&layer(&plain).it, tokens, &mut bytes, null),
-                false => hbl_stages_workspace_len(&plain.it, &mut bytes, null),
+                true => hbl_layer_workspace_len(&layer.it, tokens, &mut bytes, null),
+                false => hbl_stages_workspace_len(&described.it, &mut bytes, null),
             }
         };
         assert!(status == 0 || bytes == 3);
@@ -918,24 +959,15 @@ impl Program {
         let backend = self.backend;
         // SAFETY: as for all calls.
         let ok = call(b, silent, |b, error| unsafe {
-            let stages = described(b);
-            let rows = hbl_input {
-                struct_size: 0,
-                flags: rarely(input.flags),
-                element,
-                data: b.ptr::<c_void>(x).cast_const(),
-                len: b.len(x),
-                tokens,
-                stride: if input.gap.is_multiple_of(4) { 0 } else { stride },
-            };
-            let rows = Described::new(rows, input.size);
+            describe(&mut described, b);
+            (rows.it.data, rows.it.len) = (b.ptr::<c_void>(x).cast_const(), b.len(x));
             let (workspace, workspace_len) = (b.ptr(workspace), b.len(workspace));
             match (room, y) {
                 (Some(room), _) => {
                     let mut room = activations(b, (bits, tokens, inputs), room);
                     hbl_stages_quantize(
                         backend,
-                        &stages.it,
+                        &described.it,
                         &rows.it,
                         &mut room,
                         workspace,
@@ -945,7 +977,7 @@ impl Program {
                 }
                 (None, Some(y)) => hbl_layer_forward(
                     backend,
-                    &layer(&stages).it,
+                    &layer.it,
                     &rows.it,
                     b.ptr(y),
                     b.len(y),
@@ -971,23 +1003,29 @@ impl Program {
     fn product(
         &mut self,
         b: &mut Buffers<'_>,
+        w: &mut Wrong,
         silent: bool,
         integer: bool,
         ranges: ((Size, Size), (Size, Size)),
         gap: usize,
     ) {
-        let Some((bits, inputs, values, scales, sums)) = self.activations.clone() else { return };
-        let Some(n) = self.weights(|weights| weights.outputs()) else { return };
+        let Some((n, k)) = self.weights(|weights| (weights.outputs(), weights.inputs())) else { return };
+        let quantised = self.activations.clone().unwrap_or_else(|| some_activations(integer, k));
+        let (bits, inputs, bytes, scales, sums) = quantised;
         let count = scales.len();
-        let range = |(start, end): (Size, Size), limit: usize| match start {
-            Size::Right => hbl_range { start: 0, end: end.get(limit) },
-            start => hbl_range { start: start.get(0), end: end.get(limit) },
+        let mut at = |size: Size, limit: usize| match size {
+            Size::Small(size) => Size::Small((usize::from(size) % (limit + 1)).min(255) as u8).get(w, limit),
+            other => other.get(w, limit),
+        };
+        let mut range = |(start, end): (Size, Size), limit: usize| match start {
+            Size::Small(_) => hbl_range { start: at(start, limit), end: at(end, limit) },
+            _ => hbl_range { start: 0, end: at(end, limit) },
         };
         let (tokens, outputs) = (range(ranges.0, count), range(ranges.1, n));
         let size = |range: &hbl_range| range.end.saturating_sub(range.start).min(300);
         let (rows, columns) = (size(&tokens), size(&outputs));
         let stride = columns + gap;
-        let values = b.add(Kind::Read, &values);
+        let values = b.add(Kind::Read, &bytes);
         let (scales, sums) = (b.add(Kind::Read, &scales), b.add(Kind::Read, &sums));
         let y = b.add(Kind::Written, &vec![0xC1C1_C1C1_u32; (rows * stride).saturating_sub(gap)]);
         let workspace = b.workspace(hbl_product_workspace_len());
@@ -1030,23 +1068,40 @@ impl Program {
             }
         });
         if ok && integer && b.odd.is_none() {
-            let (_, _, values, _, _) = self.activations.as_ref().expect("taken above");
-            let bytes = hbl_row_bytes(bits, inputs);
+            let row = hbl_row_bytes(bits, inputs);
             let y: Vec<i32> = b.get(y);
             self.weights(|weights| {
-                for (row, token) in (tokens.start..tokens.end).enumerate() {
+                for (at, token) in (tokens.start..tokens.end).enumerate() {
                     let q = |k: usize| match bits {
-                        8 => i32::from(values[token * bytes + k] as i8),
-                        _ => i32::from((values[token * bytes + k / 2] >> (k % 2 * 4) << 4) as i8 >> 4),
+                        8 => i32::from(bytes[token * row + k] as i8),
+                        _ => i32::from((bytes[token * row + k / 2] >> (k % 2 * 4) << 4) as i8 >> 4),
                     };
                     for (column, output) in (outputs.start..outputs.end).enumerate() {
                         let sum: i32 = (0..inputs).map(|k| i32::from(weights.weight(output, k)) * q(k)).sum();
-                        assert_eq!(y[row * stride + column], sum);
+                        assert_eq!(y[at * stride + column], sum);
                     }
                 }
             });
         }
     }
+}
+
+/// Three tokens that no call quantised.
+fn some_activations(four: bool, inputs: usize) -> Quantised {
+    let bits = if four { 4 } else { 8 };
+    let row = hbl_row_bytes(bits, inputs);
+    let bytes: Vec<u8> = (0..3 * row).map(|index| hash(1, index) as u8).collect();
+    let nibble = |byte: u8| i32::from((byte << 4) as i8 >> 4);
+    let spare = inputs % 2;
+    let sum = |row: &[u8]| match bits {
+        8 => row.iter().map(|&byte| i32::from(byte as i8)).sum::<i32>(),
+        _ => {
+            let low: i32 = row.iter().map(|&byte| nibble(byte)).sum();
+            low + row[..row.len() - spare].iter().map(|&byte| nibble(byte >> 4)).sum::<i32>()
+        }
+    };
+    let sums = bytes.chunks(row).map(sum).collect();
+    (bits, inputs, bytes, vec![0.5, 0.25, 3.0], sums)
 }
 
 /// Buffers as activations.

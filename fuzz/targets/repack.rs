@@ -1,5 +1,5 @@
-//! From any layout to any other and back: the bytes of packing, both ways. A damaged blob is repacked to something, or
-//! refused, without a panic.
+//! From any layout to any other and back: the bytes of packing, both ways. Of a damaged blob repacking makes a whole one, or
+//! refuses it.
 
 #![no_main]
 
@@ -59,9 +59,12 @@ fuzz_target!(|input: Input| {
     let weights = Weights::open_verified(&damaged).expect("a whole header and the right length");
     for &layout in Layout::ALL {
         let mut other = vec![0xAA; packed.spec.with_layout(layout).expect("a small shape").packed_len()];
-        weights.repack(layout, &mut other).expect("room of the right size");
+        if let Err(error) = weights.repack(layout, &mut other) {
+            assert!(!whole && matches!(error, Error::Code { .. } | Error::Scale { .. }), "{error}");
+            continue;
+        }
         let mut back = vec![0x33; damaged.len()];
-        let opened = Weights::open_verified(&other).expect("a header");
+        let opened = Weights::open(&other).expect("what was repacked opens");
         opened.repack(packed.spec.layout(), &mut back).expect("room of the right size");
         assert!(!whole || back == damaged, "to {layout} and back");
     }

@@ -86,18 +86,24 @@ impl<'a> Weights<'a> {
     pub fn open(blob: &'a [u8]) -> Result<Weights<'a>> {
         let weights = Self::open_verified(blob)?;
         header::check_payload(blob)?;
-        let scale_type = weights.spec.scale_type();
-        let scales = weights.scales.chunks_exact(scale_type.bytes());
-        weights.spec.check_scales(scales.map(|bytes| scale_type.read(bytes)))?;
-        let layout = weights.spec.layout().codes();
-        let panels = weights.codes.chunks_exact((layout.panel_bytes)(weights.inputs()));
+        weights.check_content()?;
+        weights.check_padding()?;
+        Ok(weights)
+    }
+
+    /// [`Error::Scale`] or [`Error::Code`] for the first scale or code that no writer produces.
+    fn check_content(&self) -> Result<()> {
+        let scale_type = self.spec.scale_type();
+        let scales = self.scales.chunks_exact(scale_type.bytes());
+        self.spec.check_scales(scales.map(|bytes| scale_type.read(bytes)))?;
+        let layout = self.spec.layout().codes();
+        let panels = self.codes.chunks_exact((layout.panel_bytes)(self.inputs()));
         for (panel, codes) in panels.enumerate() {
             if let Some(damage) = (layout.damage)(codes) {
                 return Err(Error::Code { output: panel * PANEL_ROWS + damage.row, input: damage.column });
             }
         }
-        weights.check_padding()?;
-        Ok(weights)
+        Ok(())
     }
 
     /// [`Error::BlobPayload`] unless all beyond the matrix is as packing leaves it: weights and scales of zero.
@@ -214,8 +220,8 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     /// [`Error::SizeOverflow`]; [`Error::Length`] unless `blob` has the [`WeightSpec::packed_len`] of the shape and
-    /// scaling in that layout; then it is untouched. [`Error::Code`] or [`Error::Scale`] if these weights are a blob that was
-    /// opened with [`Weights::open_verified`] and is damaged.
+    /// scaling in that layout; [`Error::Code`] or [`Error::Scale`] if these weights are a blob that was opened with
+    /// [`Weights::open_verified`] and is damaged. Then it is untouched.
     ///
     /// ```
     /// use hbitlinear::{Layout, Scaling, WeightSpec, Weights};
@@ -231,6 +237,7 @@ impl<'a> Weights<'a> {
     pub fn repack<'b>(&self, layout: Layout, blob: impl Into<Buffer<'b, u8>>) -> Result<()> {
         let (spec, blob) = (self.spec.with_layout(layout)?, blob.into());
         check_len("blob", spec.packed_len(), blob.len())?;
+        self.check_content()?;
         let (head, mut rows) = spec.writer(blob)?;
         for output in 0..self.outputs() {
             rows.push_with(

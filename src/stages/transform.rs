@@ -168,7 +168,17 @@ impl<'a> Transform<'a> {
     /// The innermost factor, a power of two.
     #[must_use]
     pub const fn power_of_two(&self) -> usize {
-        1 << self.log2
+        // Of a description in memory that was damaged, the exponent may be anything.
+        match 1_usize.checked_shl(self.log2) {
+            Some(power) => power,
+            None => 0,
+        }
+    }
+
+    /// What every element is multiplied by at the end, rounded to its type: `1/√n`.
+    #[must_use]
+    pub const fn scale(&self) -> f64 {
+        self.scale
     }
 
     /// `√n · H[i][j]` for indices within a block: the product of the factors' entries, +1 or −1.
