@@ -5,20 +5,20 @@ use region::{Allocation, Protection};
 /// What bytes in front of a buffer hold.
 const PAINT: u8 = 0xE7;
 
-/// Room for one buffer at a time, which ends where the page begins.
-pub struct Room {
+/// Space for one buffer at a time, which ends where the page begins.
+pub struct GuardedBuffer {
     pages: Allocation,
     /// Bytes in front of the page.
     len: usize,
 }
 
-impl Room {
-    /// Room for so many bytes.
+impl GuardedBuffer {
+    /// Space for so many bytes.
     ///
     /// # Panics
     /// Where the system has no memory.
     #[must_use]
-    pub fn new(bytes: usize) -> Room {
+    pub fn new(bytes: usize) -> GuardedBuffer {
         let page = region::page::size();
         let len = (bytes + 64).next_multiple_of(page);
         let mut pages = region::alloc(len + page, Protection::NONE).expect("pages");
@@ -26,7 +26,7 @@ impl Room {
         unsafe { region::protect(pages.as_ptr::<u8>(), len, Protection::READ_WRITE).expect("pages to use") };
         // SAFETY: just made accessible.
         unsafe { pages.as_mut_ptr::<u8>().write_bytes(PAINT, len) };
-        Room { pages, len }
+        GuardedBuffer { pages, len }
     }
 
     /// The bytes, copied to the end of the room, and there the start of them.

@@ -30,7 +30,7 @@ use c_api::weights::{
     hbl_weights_pack, hbl_weights_packed_len, hbl_weights_repack, hbl_weights_spec, hbl_weights_unpack,
 };
 use core_crate::{Backend, Direction, Transform, Weights};
-use hbitlinear_fuzz::guarded::Room;
+use hbitlinear_fuzz::guarded::GuardedBuffer;
 use hbitlinear_fuzz::matrix::mend;
 use hbitlinear_fuzz::rows::Floats;
 use hbitlinear_fuzz::transform::{Own, apply};
@@ -216,12 +216,12 @@ impl<T> Described<T> {
 }
 
 thread_local! {
-    static ROOMS: RefCell<Vec<Room>> = RefCell::new((0..8).map(|_| Room::new(ROOM)).collect());
+    static ROOMS: RefCell<Vec<GuardedBuffer>> = RefCell::new((0..8).map(|_| GuardedBuffer::new(ROOM)).collect());
 }
 
 /// The buffers of one call.
 struct Buffers<'r> {
-    rooms: &'r mut [Room],
+    rooms: &'r mut [GuardedBuffer],
     odd: Option<(u8, Odd)>,
     used: Vec<Used>,
 }
@@ -399,7 +399,7 @@ fn call(
 }
 
 impl Program {
-    fn run(&mut self, rooms: &mut [Room], step: &Step<'_>) {
+    fn run(&mut self, rooms: &mut [GuardedBuffer], step: &Step<'_>) {
         let (backend, silent) = (self.backend, step.silent);
         let mut b = Buffers { rooms, odd: step.odd, used: Vec::new() };
         let mut w = Wrong { at: step.wrong, index: 0 };
