@@ -3,9 +3,9 @@
 #[path = "interop/reference.rs"]
 mod reference;
 
-use hbitlinear::interop::{Export, Format};
-use hbitlinear::layout::BlobRows;
-use hbitlinear::{Error, GroupLen, Layout, Scaling, Weights};
+use hbitlinear::interop::{Export, Format, Import};
+use hbitlinear::layout::{BlobHead, BlobRows};
+use hbitlinear::{Error, GroupLen, Layout, Scaling, WeightSpec, Weights};
 use reference::{Tensor, export, for_each_tensor, native, pack, scale_of, weight_of};
 
 /// Bytes as the description says → packed → the same bytes, in both layouts, with scales as the format has them.
@@ -139,6 +139,31 @@ fn zero_blocks() {
     );
 }
 
+/// A blob from pieces of memory that know nothing of each other.
+fn by_bytes(import: &Import<'_>, spec: &WeightSpec) -> Vec<u8> {
+    let mut blob = vec![0xaa; spec.packed_len()];
+    let written = [0..16, 16..80, 80..100].map(|outputs| {
+        let ranges = spec.rows_bytes(&outputs).unwrap();
+        let [mut scales, mut codes] = ranges.clone().map(|range| vec![0x99; range.len()]);
+        let mut rows = BlobRows::new(spec, outputs, &mut scales, &mut codes).unwrap();
+        import.push_rows(&mut rows).unwrap();
+        let written = rows.finish().unwrap();
+        for (range, bytes) in ranges.into_iter().zip([scales, codes]) {
+            blob[range].copy_from_slice(&bytes);
+        }
+        written
+    });
+    let [a, b, c] = written;
+    let ranges = spec.head_bytes();
+    let [mut header, mut scales] = ranges.clone().map(|range| vec![0x88; range.len()]);
+    let head = BlobHead::new(spec, &mut header, &mut scales).unwrap();
+    head.finish(&a.join(b).unwrap().join(c).unwrap()).unwrap();
+    for (range, bytes) in ranges.into_iter().zip([header, scales]) {
+        blob[range].copy_from_slice(&bytes);
+    }
+    blob
+}
+
 /// Parts, in any order and on threads, give the bytes of the whole; so does packing an i8 matrix.
 #[test]
 fn parts() {
@@ -166,6 +191,7 @@ fn parts() {
             });
             head.finish(&written).unwrap();
             assert!(blob == whole, "{format} {layout}");
+            assert!(by_bytes(&import, &spec) == whole, "{format} {layout}");
 
             let scales: Vec<f32> = (0..spec.scale_count())
                 .map(|at| tensor.scales[at / spec.groups() * 1280 + at % spec.groups() * spec.group_inputs()])

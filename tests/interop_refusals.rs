@@ -4,6 +4,7 @@
 mod reference;
 
 use hbitlinear::interop::{Export, Format, Import};
+use hbitlinear::layout::{BlobHead, BlobRows};
 use hbitlinear::{Error, GroupLen, Layout, Scaling, WeightSpec, Weights};
 use reference::{Place, Tensor, export, native, pack, place, random, rules, scale_place, weight_of};
 
@@ -146,10 +147,26 @@ fn writer() {
         (0..24).for_each(|_| bottom.push(&[2; 3], &scales[1..]).unwrap());
         assert!(bottom.push(&[2; 3], &scales[1..]).is_err());
         let (top, bottom) = (top.finish().unwrap(), bottom.finish().unwrap());
-        assert!(matches!(bottom.clone().join(top.clone()), Err(Error::Range { .. })));
+        assert!(matches!(bottom.join(top), Err(Error::Range { .. })));
         assert!(matches!(head.finish(&top), Err(Error::Length { .. })));
         top.join(bottom).map(drop)
     };
     assert_eq!(parts([1.0, 1.0], &mut blob), Ok(()));
     assert_eq!(parts([1.0, 2.0], &mut blob), Err(Error::ScaleDiffers { output: 16, input: 0 }));
+
+    for (outputs, expected) in
+        [(0..41, false), (16..17, false), (17..40, false), (16..40, true), (40..40, true)]
+    {
+        assert_eq!(spec.rows_bytes(&outputs).is_ok(), expected, "{outputs:?}");
+    }
+    let [scales, codes] = spec.rows_bytes(&(16..40)).unwrap().map(|range| vec![0xee; range.len()]);
+    let new = |scales: &mut [u8], codes: &mut [u8]| BlobRows::new(&spec, 16..40, scales, codes).map(drop);
+    assert!(new(&mut scales.clone(), &mut codes.clone()).is_ok());
+    assert!(matches!(new(&mut [0; 1], &mut codes.clone()), Err(Error::Length { .. })));
+    assert!(matches!(new(&mut scales.clone(), &mut codes.clone()[1..]), Err(Error::Length { .. })));
+    let [header, other] = spec.head_bytes().map(|range| vec![0; range.len()]);
+    let head = |header: &mut [u8], other: &mut [u8]| BlobHead::new(&spec, header, other).map(drop);
+    assert!(head(&mut header.clone(), &mut other.clone()).is_ok());
+    assert!(matches!(head(&mut header.clone()[1..], &mut other.clone()), Err(Error::Length { .. })));
+    assert!(matches!(head(&mut header.clone(), &mut []), Err(Error::Length { .. })));
 }

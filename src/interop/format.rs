@@ -1,8 +1,9 @@
 //! Which formats there are, one line each.
 
-use super::codec::Codec;
+use super::codec::{Cell, Codec};
 use super::{hf_bitnet, i2_s, iq1_bn, iq2_bn, pq2_0, ptq1_0, q2_0, tq1_0, tq2_0};
 use crate::error::{Error, Result};
+use crate::layout::{GroupLen, Scaling};
 
 macro_rules! formats {
     ($( $(#[doc = $doc:literal])+ $variant:ident = $codec:path; )+) => {
@@ -108,6 +109,16 @@ impl Format {
     /// [`Error::Zero`]; [`Error::Multiple`] if the format has no tensor of that shape; [`Error::SizeOverflow`].
     pub fn tensor_len(self, outputs: usize, inputs: usize) -> Result<usize> {
         self.codec().shape(outputs, inputs).map(|shape| shape.len)
+    }
+
+    /// How the format itself keeps scales. Of weights packed so, nothing of them is lost.
+    #[must_use]
+    pub fn scaling(self) -> Scaling {
+        match self.codec().cell {
+            Cell::Tensor => Scaling::Tensor,
+            Cell::Row => Scaling::Row,
+            Cell::Block(len) => Scaling::GroupF16(GroupLen::try_from(len).expect("a block is a group")),
+        }
     }
 
     /// Whether the scale is not among the tensor's bytes: [`Import::with_weight_scale`](super::Import::with_weight_scale).

@@ -1,5 +1,5 @@
-//! The single source of truth on bits and bytes: packed weights, their header and scales, quantised activations, and the
-//! order of float sums ([`sums`]).
+//! The single source of truth on bits and bytes: packed weights, their header and scales, quantised activations,
+//! attention states ([`states`]), and the order of float sums ([`sums`]).
 //!
 //! # Weight codes
 //! A ternary weight `w ∈ {−1, 0, 1}` is stored as `code = w + 1 ∈ {0, 1, 2}`. A product therefore sums
@@ -30,11 +30,13 @@ mod kind;
 mod panel;
 mod scales;
 mod spec;
+pub mod states;
 pub mod sums;
 pub(crate) mod trits;
 pub mod two_bit;
 mod weights;
 mod writer;
+mod written;
 
 pub use activations::{Activations, ActivationsMut, Bits};
 pub(crate) use codes::{Codes, SEGMENT, Segment};
@@ -43,5 +45,7 @@ pub use panel::{BLOCK_BYTES, LAYOUT_VERSION, MAX_INPUTS, MAX_OUTPUTS, PANEL_ROWS
 pub use scales::{GroupLen, Scaling};
 pub(crate) use scales::{ScaleType, exact_f16, f16_at, f32_of_f16};
 pub use spec::WeightSpec;
+pub use states::StateBits;
 pub use weights::Weights;
-pub use writer::{BlobHead, BlobRows, Written};
+pub use writer::{BlobHead, BlobRows};
+pub use written::Written;

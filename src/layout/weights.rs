@@ -1,5 +1,7 @@
 //! Packed ternary weights: packed once, opened without copying.
 
+use core::mem::MaybeUninit;
+
 use super::codes::{SEGMENT, Segment, code_of, first_bad_code};
 use super::header;
 use super::kind::Layout;
@@ -7,7 +9,7 @@ use super::panel::{HEADER_BYTES, PANEL_ROWS};
 use super::scales::Scaling;
 use super::spec::WeightSpec;
 use crate::buffer::Buffer;
-use crate::error::{Error, Result, check_len, checked_size};
+use crate::error::{Error, Result, check_len, check_range, checked_size};
 
 impl WeightSpec {
     /// Packs `[N, K]` row-major weights −1, 0, 1 and their scales (row-major `[N, groups]`) into `blob`.
@@ -190,6 +192,27 @@ impl<'a> Weights<'a> {
         scale_type.read(&self.scales[self.spec.scale_slot(output, group) * scale_type.bytes()..])
     }
 
+    /// Writes the K weights −1, 0, 1 of a row.
+    ///
+    /// # Errors
+    /// [`Error::Range`] outside the matrix, [`Error::Length`] unless `weights` is K long. Then it is untouched.
+    pub fn row<'w>(&self, output: usize, weights: impl Into<Buffer<'w, i8>>) -> Result<()> {
+        let weights = weights.into();
+        check_range("output", &(output..output.saturating_add(1)), self.outputs())?;
+        check_len("weights", self.inputs(), weights.len())?;
+        self.write_row(output, weights.into_uninit());
+        Ok(())
+    }
+
+    fn write_row(&self, output: usize, row: &mut [MaybeUninit<i8>]) {
+        for (first, weights) in (0..).step_by(SEGMENT).zip(row.chunks_mut(SEGMENT)) {
+            let codes = self.codes(output, first);
+            for (weight, code) in weights.iter_mut().zip(codes) {
+                weight.write(code as i8 - 1);
+            }
+        }
+    }
+
     /// Writes the weights −1, 0, 1 as `[N, K]` row-major and the scales as `[N, groups]`: the inverse of
     /// [`WeightSpec::pack`].
     ///
@@ -205,12 +228,7 @@ impl<'a> Weights<'a> {
         check_len("ternary", checked_size(self.outputs(), inputs, "outputs * inputs")?, ternary.len())?;
         check_len("scales", self.spec.scale_count(), scales.len())?;
         for (output, row) in ternary.into_uninit().chunks_exact_mut(inputs).enumerate() {
-            for (first, weights) in (0..).step_by(SEGMENT).zip(row.chunks_mut(SEGMENT)) {
-                let codes = self.codes(output, first);
-                for (weight, code) in weights.iter_mut().zip(codes) {
-                    weight.write(code as i8 - 1);
-                }
-            }
+            self.write_row(output, row);
         }
         scales.fill_with(|index| self.scale(index / groups, index % groups));
         Ok(())

@@ -13,6 +13,7 @@ use super::header;
 use super::panel::{HEADER_BYTES, PANEL_ROWS};
 use super::scales::Scaling;
 use super::spec::WeightSpec;
+use super::written::{Sum, Written};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result, check_len, check_range};
 
@@ -44,20 +45,38 @@ impl WeightSpec {
         check_len("blob", self.packed_len(), blob.len())?;
         let (header, rest) = blob.split_at(HEADER_BYTES);
         let (scales, codes) = rest.split_at(self.scale_bytes());
-        let of_rows = self.outputs().div_ceil(PANEL_ROWS) * self.panel_scale_bytes();
-        let (row_scales, other_scales) = scales.fill_with(|_| 0).split_at_mut(of_rows);
-        let head = BlobHead { spec: *self, header: header.fill_with(|_| 0), other_scales };
-        let rows = BlobRows {
-            spec: *self,
-            start: 0,
-            next: 0,
-            end: self.outputs(),
-            scales: row_scales,
-            panel: &mut [],
-            codes,
-            written: Sums::new(),
-        };
-        Ok((head, rows))
+        let (row_scales, other_scales) = scales.split_at(self.row_scale_bytes(self.outputs()));
+        let head = BlobHead::new(self, header, other_scales)?;
+        Ok((head, BlobRows::new(self, 0..self.outputs(), row_scales, codes)?))
+    }
+
+    /// Where in a blob the bytes of some outputs are, their scales and their codes: what [`BlobRows::new`] takes, for threads
+    /// that are not given a part of [`WeightSpec::writer`]'s rows.
+    ///
+    /// # Errors
+    /// [`Error::Range`] beyond N; [`Error::Multiple`] unless the range's ends are multiples of [`PANEL_ROWS`] or N.
+    pub fn rows_bytes(&self, outputs: &Range<usize>) -> Result<[Range<usize>; 2]> {
+        check_range("outputs", outputs, self.outputs())?;
+        check_cut(outputs.start, self.outputs())?;
+        check_cut(outputs.end, self.outputs())?;
+        let panel_bytes = (self.layout().codes().panel_bytes)(self.inputs());
+        let codes = HEADER_BYTES + self.scale_bytes();
+        let code = |output: usize| codes + output.div_ceil(PANEL_ROWS) * panel_bytes;
+        let scale = |output| HEADER_BYTES + self.row_scale_bytes(output);
+        Ok([scale(outputs.start)..scale(outputs.end), code(outputs.start)..code(outputs.end)])
+    }
+
+    /// Where in a blob the bytes are that belong to no output, the header and the scale that all share: what
+    /// [`BlobHead::new`] takes.
+    #[must_use]
+    pub fn head_bytes(&self) -> [Range<usize>; 2] {
+        let scales = HEADER_BYTES + self.row_scale_bytes(self.outputs());
+        [0..HEADER_BYTES, scales..HEADER_BYTES + self.scale_bytes()]
+    }
+
+    /// Bytes of the scales that belong to the panels of so many rows.
+    const fn row_scale_bytes(&self, rows: usize) -> usize {
+        rows.div_ceil(PANEL_ROWS) * self.panel_scale_bytes()
     }
 
     /// Bytes of the scales that belong to the rows of one panel.
@@ -78,67 +97,38 @@ pub struct BlobHead<'b> {
     other_scales: &'b mut [u8],
 }
 
-impl BlobHead<'_> {
+impl<'b> BlobHead<'b> {
+    /// From the parts of a blob that are at [`WeightSpec::head_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Length`]. Then they are untouched.
+    pub fn new(
+        spec: &WeightSpec,
+        header: impl Into<Buffer<'b, u8>>,
+        other_scales: impl Into<Buffer<'b, u8>>,
+    ) -> Result<BlobHead<'b>> {
+        let (header, other_scales, [first, second]) = (header.into(), other_scales.into(), spec.head_bytes());
+        check_len("header", first.len(), header.len())?;
+        check_len("other scales", second.len(), other_scales.len())?;
+        let (header, other_scales) = (header.fill_with(|_| 0), other_scales.fill_with(|_| 0));
+        Ok(BlobHead { spec: *spec, header, other_scales })
+    }
+
     /// Completes the blob.
     ///
     /// # Errors
     /// [`Error::Length`] unless all rows are written.
     pub fn finish(self, written: &Written) -> Result<()> {
         check_len("rows written", self.spec.outputs(), written.end - written.start)?;
-        if let Some(scale) = written.sums.tensor_scale {
+        if let Some(scale) = written.tensor_scale {
+            let scale = f32::from_bits(scale);
             self.spec.scale_type().write(scale, &mut self.other_scales[..self.spec.scale_type().bytes()]);
         }
-        let mut sum = written.sums.scales.clone();
+        let mut sum = written.scales.hasher();
         sum.update(self.other_scales);
-        sum.combine(&written.sums.codes);
+        sum.combine(&written.codes.hasher());
         header::write(&self.spec, self.header, sum.finalize());
         Ok(())
-    }
-}
-
-/// Checksums of what is written, and what its rows must agree on.
-#[derive(Clone, Debug)]
-struct Sums {
-    scales: crc32fast::Hasher,
-    codes: crc32fast::Hasher,
-    /// The scale of all rows, where they share one.
-    tensor_scale: Option<f32>,
-}
-
-impl Sums {
-    fn new() -> Sums {
-        Sums { scales: crc32fast::Hasher::new(), codes: crc32fast::Hasher::new(), tensor_scale: None }
-    }
-}
-
-/// Rows of a blob that are finished.
-#[derive(Clone, Debug)]
-pub struct Written {
-    start: usize,
-    end: usize,
-    sums: Sums,
-}
-
-impl Written {
-    /// The outputs of both; `next` follows on `self`.
-    ///
-    /// # Errors
-    /// [`Error::Range`] if it does not follow, [`Error::ScaleDiffers`] if all rows are to share a scale and these have
-    /// different ones.
-    pub fn join(mut self, next: Written) -> Result<Written> {
-        if next.start != self.end {
-            let (start, end) = (next.start, next.end);
-            return Err(Error::Range { argument: "rows that follow", start, end, limit: self.end });
-        }
-        match (self.sums.tensor_scale, next.sums.tensor_scale) {
-            (Some(scale), Some(other)) if scale.to_bits() != other.to_bits() => {
-                return Err(Error::ScaleDiffers { output: next.start, input: 0 });
-            }
-            (scale, other) => self.sums.tensor_scale = scale.or(other),
-        }
-        self.sums.scales.combine(&next.sums.scales);
-        self.sums.codes.combine(&next.sums.codes);
-        Ok(Written { end: next.end, ..self })
     }
 }
 
@@ -155,10 +145,50 @@ pub struct BlobRows<'b> {
     panel: &'b mut [u8],
     /// The panels behind that.
     codes: Buffer<'b, u8>,
-    written: Sums,
+    /// Of the codes.
+    sum: crc32fast::Hasher,
+    codes_len: u64,
+    /// The scale of all rows, where they share one.
+    tensor_scale: Option<f32>,
 }
 
 impl<'b> BlobRows<'b> {
+    /// Some outputs, from the parts of a blob that are at [`WeightSpec::rows_bytes`].
+    ///
+    /// # Errors
+    /// As [`WeightSpec::rows_bytes`], and [`Error::Length`]. Then they are untouched.
+    pub fn new(
+        spec: &WeightSpec,
+        outputs: Range<usize>,
+        scales: impl Into<Buffer<'b, u8>>,
+        codes: impl Into<Buffer<'b, u8>>,
+    ) -> Result<BlobRows<'b>> {
+        let (scales, codes, [first, second]) = (scales.into(), codes.into(), spec.rows_bytes(&outputs)?);
+        check_len("scales of the rows", first.len(), scales.len())?;
+        check_len("codes of the rows", second.len(), codes.len())?;
+        Ok(BlobRows::of(*spec, outputs, scales.fill_with(|_| 0), codes))
+    }
+
+    fn of(
+        spec: WeightSpec,
+        outputs: Range<usize>,
+        scales: &'b mut [u8],
+        codes: Buffer<'b, u8>,
+    ) -> BlobRows<'b> {
+        BlobRows {
+            spec,
+            start: outputs.start,
+            next: outputs.start,
+            end: outputs.end,
+            scales,
+            panel: &mut [],
+            codes_len: codes.len() as u64,
+            codes,
+            sum: crc32fast::Hasher::new(),
+            tensor_scale: None,
+        }
+    }
+
     /// Shape and format of the whole blob.
     #[must_use]
     pub const fn spec(&self) -> &WeightSpec {
@@ -178,9 +208,7 @@ impl<'b> BlobRows<'b> {
     /// a multiple of [`PANEL_ROWS`] or the end, [`Error::Value`] if rows of these were written.
     pub fn split_at(self, output: usize) -> Result<(BlobRows<'b>, BlobRows<'b>)> {
         check_range("output", &(self.start..output), self.end)?;
-        if !output.is_multiple_of(PANEL_ROWS) && output != self.end {
-            return Err(Error::Multiple { argument: "output", multiple: PANEL_ROWS, actual: output });
-        }
+        check_cut(output, self.end)?;
         if self.next != self.start {
             return Err(Error::Value {
                 argument: "rows written before the split",
@@ -191,17 +219,8 @@ impl<'b> BlobRows<'b> {
         let panel_bytes = (self.spec.layout().codes().panel_bytes)(self.spec.inputs());
         let (top_codes, codes) = self.codes.split_at(panels * panel_bytes);
         let (top_scales, scales) = self.scales.split_at_mut(panels * self.spec.panel_scale_bytes());
-        let bottom = BlobRows { start: output, next: output, scales, codes, written: Sums::new(), ..self };
-        let top = BlobRows {
-            spec: bottom.spec,
-            start: self.start,
-            next: self.start,
-            end: output,
-            scales: top_scales,
-            panel: &mut [],
-            codes: top_codes,
-            written: self.written,
-        };
+        let top = BlobRows::of(self.spec, self.start..output, top_scales, top_codes);
+        let bottom = BlobRows::of(self.spec, output..self.end, scales, codes);
         Ok((top, bottom))
     }
 
@@ -253,7 +272,7 @@ impl<'b> BlobRows<'b> {
         }
         self.next += 1;
         if row + 1 == PANEL_ROWS || self.next == self.end {
-            self.written.codes.update(self.panel);
+            self.sum.update(self.panel);
             self.panel = &mut [];
         }
         Ok(())
@@ -276,7 +295,7 @@ impl<'b> BlobRows<'b> {
             return Err(Error::Scale { index: output * self.spec.groups() + group });
         }
         if self.spec.scaling() == Scaling::Tensor {
-            let shared = *self.written.tensor_scale.get_or_insert(scale);
+            let shared = *self.tensor_scale.get_or_insert(scale);
             let same = shared.to_bits() == scale.to_bits();
             return if same { Ok(()) } else { Err(Error::ScaleDiffers { output, input: 0 }) };
         }
@@ -289,9 +308,23 @@ impl<'b> BlobRows<'b> {
     ///
     /// # Errors
     /// [`Error::Length`] if some are not written.
-    pub fn finish(mut self) -> Result<Written> {
+    pub fn finish(self) -> Result<Written> {
         check_len("rows written", self.end - self.start, self.next - self.start)?;
-        self.written.scales.update(self.scales);
-        Ok(Written { start: self.start, end: self.end, sums: self.written })
+        Ok(Written {
+            start: self.start,
+            end: self.end,
+            scales: Sum { crc: crc32fast::hash(self.scales), len: self.scales.len() as u64 },
+            codes: Sum { crc: self.sum.finalize(), len: self.codes_len },
+            tensor_scale: self.tensor_scale.map(f32::to_bits),
+        })
+    }
+}
+
+/// [`Error::Multiple`] unless a part may end before that output.
+fn check_cut(output: usize, end: usize) -> Result<()> {
+    if output.is_multiple_of(PANEL_ROWS) || output == end {
+        Ok(())
+    } else {
+        Err(Error::Multiple { argument: "output", multiple: PANEL_ROWS, actual: output })
     }
 }
