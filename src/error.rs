@@ -38,6 +38,15 @@ pub enum Error {
         /// Index of the first such row.
         row: usize,
     },
+    /// A head's states hold a NaN, an infinity, or a value that the format they are stored in does not reach.
+    NonFiniteHead {
+        /// The argument.
+        argument: &'static str,
+        /// Its first row, a token, of that kind.
+        token: usize,
+        /// The first such head of the row.
+        head: usize,
+    },
     /// An ε is negative, infinite or NaN.
     Epsilon {
         /// The argument: there is one for the norm and one for the quantiser.
@@ -65,6 +74,33 @@ pub enum Error {
     BlobHeader,
     /// The payload's checksum does not match, or its padding is not what a writer leaves.
     BlobPayload,
+    /// A container is shorter or longer than its header says, or too short for a header. Lengths in bytes.
+    ContainerLength {
+        /// Bytes the file should have.
+        expected: u64,
+        /// Bytes it has.
+        actual: u64,
+    },
+    /// The bytes do not start with the magic of a container.
+    ContainerMagic,
+    /// The container was written with a version this build does not know.
+    ContainerVersion {
+        /// The version this build knows.
+        expected: u32,
+        /// The version found.
+        actual: u32,
+    },
+    /// The container's header has a wrong checksum, or a field holds a value that no writer produces.
+    ContainerHeader,
+    /// The container's index has a wrong checksum, or its parts are none that a writer produces.
+    ContainerIndex,
+    /// An entry of a container is refused.
+    ContainerEntry {
+        /// Its number, counted from 0 in the order of the data.
+        entry: usize,
+        /// What was expected of it.
+        expected: &'static str,
+    },
     /// A weight is not one of −1, 0, 1, or a packed code is not one of 0, 1, 2.
     Code {
         /// Row of the weight matrix.
@@ -215,6 +251,10 @@ impl fmt::Display for Error {
             Error::NonFinite { argument, row } => {
                 write!(f, "{argument}: row {row} holds a NaN, an infinity or a value that overflows")
             }
+            Error::NonFiniteHead { argument, token, head } => write!(
+                f,
+                "{argument}: head {head} of row {token} holds a NaN, an infinity or a value beyond its format"
+            ),
             Error::Epsilon { argument, value } => {
                 write!(f, "{argument}: expected a finite value >= 0, got {value}")
             }
@@ -227,6 +267,18 @@ impl fmt::Display for Error {
             }
             Error::BlobHeader => f.write_str("weight blob: its header is damaged"),
             Error::BlobPayload => f.write_str("weight blob: its scales or codes are damaged"),
+            Error::ContainerLength { expected, actual } => {
+                write!(f, "container: expected {expected} bytes, got {actual}")
+            }
+            Error::ContainerMagic => f.write_str("container: these bytes are none"),
+            Error::ContainerVersion { expected, actual } => {
+                write!(f, "container: expected version {expected}, got {actual}")
+            }
+            Error::ContainerHeader => f.write_str("container: its header is damaged"),
+            Error::ContainerIndex => f.write_str("container: its index is damaged"),
+            Error::ContainerEntry { entry, expected } => {
+                write!(f, "container: entry {entry}: expected {expected}")
+            }
             Error::Code { output, input } => {
                 write!(f, "weight of output {output}, input {input}: expected -1, 0 or 1")
             }

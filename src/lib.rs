@@ -31,9 +31,10 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The vector traits' kernels have no user where there is no vector backend yet.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#![cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
 
 mod buffer;
+pub mod container;
 mod error;
 pub mod guide;
 pub mod interop;
@@ -48,11 +49,14 @@ pub use buffer::Buffer;
 pub use error::{Error, Result};
 pub use kernels::{Backend, BackendId};
 pub use layer::BitLinear;
-pub use layout::{Activations, ActivationsMut, Bits, GroupLen, Layout, Scaling, WeightSpec, Weights};
+pub use layout::{
+    Activations, ActivationsMut, Bits, GroupLen, Layout, Scaling, StateBits, WeightSpec, Weights,
+};
 pub use matrices::{Direction, Family, SignMatrix};
 pub use stages::{
-    Element, Input, InputStages, NonFinite, OutputMut, Quantizer, RmsNorm, Rule, Transform, absmean,
-    absmean_rows, product, product_i32, product_workspace_len,
+    Cache, CacheSpec, Element, Input, InputStages, NonFinite, OutputMut, Quantizer, Query, QueryBits,
+    RmsNorm, Rule, States, Transform, absmean, absmean_rows, attend, attend_workspace_len, product,
+    product_i32, product_workspace_len, softmax,
 };
 #[cfg(feature = "rayon")]
 pub use stages::{par_product, par_workspace_len};

@@ -14,6 +14,10 @@ use crate::layout::Weights;
 use crate::matrices::Direction;
 use crate::stages::{Rule, Transform};
 
+mod states;
+
+pub use states::{attend, quantize_state, state};
+
 /// A quantised row: its integers `q` stand for `q · scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantized {

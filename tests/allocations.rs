@@ -10,10 +10,11 @@ use std::alloc::System;
 use common::data::{MODEL_TRANSFORMS, Random, family_transforms};
 use common::for_each_backend;
 use common::owned::{OwnedActivations, OwnedWeights, Quantised, formats};
+use common::states::{OwnedStates, widths};
 use hbitlinear::{
-    Backend, BackendId, BitLinear, Bits, Direction, Error, Input, InputStages, NonFinite, OutputMut,
-    Quantizer, RmsNorm, Rule, SignMatrix, Transform, Weights, absmean, absmean_rows, product, product_i32,
-    product_workspace_len, reference,
+    Backend, BackendId, BitLinear, Bits, CacheSpec, Direction, Error, Input, InputStages, NonFinite,
+    OutputMut, Quantizer, QueryBits, RmsNorm, Rule, SignMatrix, Transform, Weights, absmean, absmean_rows,
+    attend, attend_workspace_len, product, product_i32, product_workspace_len, reference,
 };
 
 struct Counting;
@@ -205,6 +206,28 @@ fn layers() {
     });
 }
 
+#[test]
+fn attention_states() {
+    for_each_backend(|backend| {
+        for ((keys, values), &bits) in
+            widths().flat_map(|widths| QueryBits::ALL.iter().map(move |bits| (widths, bits)))
+        {
+            let spec = none("a spec", || CacheSpec::new(80, 2, 70, keys, values)).unwrap();
+            let owned = OwnedStates::random(spec, 41, &mut Random::new(7));
+            let (mut memory, queries) = (owned.memory.clone(), Random::new(8).normals(320));
+            let mut cache = none("a cache", || spec.create(&mut memory)).unwrap();
+            none("append", || cache.append(backend, &owned.keys, &owned.values)).unwrap();
+            none("a refused call", || cache.append(backend, &owned.keys, &owned.values)).unwrap_err();
+            let mut workspace = vec![0; none("the size", || attend_workspace_len(80, 41)).unwrap()];
+            let mut out = vec![0.0; 320];
+            none("attention", || {
+                attend(backend, cache.states(), &queries, bits, 0..4, 41, 0.1, &mut out, &mut workspace)
+            })
+            .unwrap();
+        }
+    });
+}
+
 /// The oracle allocates neither: it, too, runs without std.
 #[test]
 fn oracle() {
@@ -212,7 +235,10 @@ fn oracle() {
     none("the oracle", || {
         reference::rms_norm(&x, None, 1e-6, &mut y)?;
         reference::hadamard(&Transform::named("paley1:60*4")?, Direction::Forward, &x, &mut y)?;
-        reference::quantize(Rule::Int4AbsMean, 1e-5, &y, &mut q).map(|row| row.sum)
+        reference::quantize(Rule::Int4AbsMean, 1e-5, &y, &mut q).map(|row| row.sum)?;
+        let (mut codes, mut weights) = ([0; 240], [0.0; 2]);
+        reference::quantize_state(15, &x, &mut codes)?;
+        reference::attend(&x[..60], &x[..120], &x[120..], 0.1, &mut weights, &mut y[..60])
     })
     .unwrap();
 }

@@ -8,10 +8,12 @@ use common::data::Random;
 use common::guarded::{Edge, Guarded};
 use common::owned::{OwnedActivations, OwnedWeights, Quantised, formats};
 use common::run::run_f32;
+use common::states::{self, OwnedStates};
 use common::{assert_same, assert_same_bits, for_each_backend, reduced, run};
 use hbitlinear::{
-    Activations, ActivationsMut, Backend, BitLinear, Bits, Input, Layout, OutputMut, Quantizer, RmsNorm,
-    Rule, Scaling, SignMatrix, Transform, Weights, absmean, product, product_workspace_len,
+    Activations, ActivationsMut, Backend, BitLinear, Bits, CacheSpec, Input, Layout, OutputMut, Quantizer,
+    Query, QueryBits, RmsNorm, Rule, Scaling, SignMatrix, StateBits, Transform, Weights, absmean, attend,
+    attend_workspace_len, product, product_workspace_len, softmax,
 };
 
 /// Where the buffers of a run lie.
@@ -274,6 +276,60 @@ fn layers() {
                 layer.forward(backend, rows, out, workspace.get()).unwrap();
                 assert_same_bits(&expected, y.get(), format_args!("{what}, apart"));
             }
+        }
+    });
+}
+
+/// The cache, queries, scores, weights and results at both edges, and at odd addresses.
+#[test]
+fn attention_states() {
+    let sizes: &[usize] =
+        if reduced("guarded head sizes") { &[1, 33] } else { &[1, 7, 8, 15, 16, 33, 64, 80, 130] };
+    places(|backend, place| {
+        for (index, (&size, &bits)) in
+            sizes.iter().flat_map(|size| StateBits::ALL.iter().map(move |bits| (size, bits))).enumerate()
+        {
+            let tokens = [1, 31, 32, 33, 65][index % 5];
+            let spec = CacheSpec::new(size, 2, tokens, bits, bits).unwrap();
+            let mut random = Random::new(index as u64);
+            let mut owned = OwnedStates::random(spec, tokens, &mut random);
+            let (query, weights) = (random.normals(size), random.normals(tokens));
+            let queries = random.normals(4 * size);
+            let (keys, values) = (owned.keys.clone(), owned.values.clone());
+            let cache = owned.cache(backend);
+            let what = format!("{backend:?} {place:?} {bits} {tokens} of {size}");
+
+            let mut memory = place.put(&vec![0xbb; spec.bytes_len()]);
+            let mut placed = spec.create(memory.get()).unwrap();
+            let (mut keys, mut values) = (place.put(&keys), place.put(&values));
+            placed.append(backend, &*keys.get(), &*values.get()).unwrap();
+            let (mut placed_query, mut placed_weights) = (place.put(&query), place.put(&weights));
+            let (mut scores, mut out) =
+                (place.put(&vec![f32::NAN; tokens]), place.put(&vec![f32::NAN; size]));
+            for &query_bits in QueryBits::ALL {
+                let mut storage = place.put(&vec![0xcc; Query::storage_len(size).unwrap()]);
+                let placed_query = match query_bits {
+                    QueryBits::Four => Query::quantized(backend, placed_query.get(), storage.get()).unwrap(),
+                    QueryBits::F32 => Query::plain(placed_query.get()).unwrap(),
+                };
+                let (states, all) = (placed.states(), 0..tokens);
+                states.scores(backend, 1, &placed_query, all, 0.3, scores.get()).unwrap();
+                let expected = states::scores(backend, cache.states(), 1, &query, query_bits, 0.3);
+                assert_same_bits(&expected, scores.get(), format_args!("{what} {query_bits:?}"));
+                softmax(backend, scores.get());
+            }
+            let states = placed.states();
+            states.weighted_sum(backend, 1, placed_weights.get(), 0..size, out.get()).unwrap();
+            let expected = states::weighted_sum(backend, cache.states(), 1, &weights);
+            assert_same_bits(&expected, out.get(), format_args!("{what}"));
+
+            let mut placed_queries = place.put(&queries);
+            let mut workspace = place.put(&vec![0xcc; attend_workspace_len(size, tokens).unwrap()]);
+            let mut out = place.put(&vec![f32::NAN; 4 * size]);
+            let (q, bits) = (&*placed_queries.get(), QueryBits::Four);
+            attend(backend, states, q, bits, 0..4, tokens, 0.3, out.get(), workspace.get()).unwrap();
+            let expected = states::attention(backend, cache.states(), &queries, bits, tokens, 0.3);
+            assert_same_bits(&expected, out.get(), format_args!("{what}"));
         }
     });
 }

@@ -9,10 +9,12 @@ use core::mem::MaybeUninit;
 use common::data::Random;
 use common::owned::{OwnedActivations, OwnedWeights, formats};
 use common::run::{input_stages, run_f32, run_i32};
+use common::states::{self, OwnedStates};
 use common::{assert_same, assert_same_bits, for_each_backend, run};
 use hbitlinear::{
-    ActivationsMut, BitLinear, Bits, Buffer, OutputMut, Quantizer, RmsNorm, Rule, SignMatrix, Transform,
-    Weights, absmean, absmean_rows, product, product_i32, product_workspace_len,
+    ActivationsMut, BitLinear, Bits, Buffer, CacheSpec, OutputMut, Quantizer, Query, QueryBits, RmsNorm,
+    Rule, SignMatrix, Transform, Weights, absmean, absmean_rows, attend, attend_workspace_len, product,
+    product_i32, product_workspace_len,
 };
 
 /// Fresh memory.
@@ -170,4 +172,43 @@ fn layers() {
             }
         });
     }
+}
+
+/// The cache's memory, scores, sums and workspaces; also a cache that was filled in parts.
+#[test]
+fn attention_states() {
+    for_each_backend(|backend| {
+        for ((keys, values), &bits) in
+            states::widths().flat_map(|widths| QueryBits::ALL.iter().map(move |bits| (widths, bits)))
+        {
+            let (size, tokens) = (37, 41);
+            let spec = CacheSpec::new(size, 2, 70, keys, values).unwrap();
+            let mut random = Random::new(6);
+            let mut owned = OwnedStates::random(spec, tokens, &mut random);
+            let (queries, row) = (random.normals(4 * size), 2 * size);
+            let mut memory = Fresh::new(spec.bytes_len());
+            let mut cache = spec.create(memory.buffer()).unwrap();
+            for rows in [0..1, 1..33, 33..41] {
+                let rows = row * rows.start..row * rows.end;
+                cache.append(backend, &owned.keys[rows.clone()], &owned.values[rows]).unwrap();
+            }
+            let mut out = Fresh::new(4 * size);
+            let mut workspace = Fresh::new(attend_workspace_len(size, tokens).unwrap());
+            let (states, out_buffer) = (cache.states(), out.buffer());
+            attend(backend, states, &queries, bits, 0..4, tokens, 0.2, out_buffer, workspace.raw()).unwrap();
+            let what = format!("{backend:?} {keys} {values} {bits:?}");
+            let expected =
+                states::attention(backend, owned.cache(backend).states(), &queries, bits, tokens, 0.2);
+            // SAFETY: it succeeded, and writes every element.
+            assert_same_bits(&expected, unsafe { out.written() }, format_args!("{what}"));
+
+            let mut storage = Fresh::new(Query::storage_len(size).unwrap());
+            let query = Query::quantized(backend, &queries[..size], storage.buffer()).unwrap();
+            let mut scores = Fresh::new(tokens - 5);
+            states.scores(backend, 1, &query, 5..tokens, 0.2, scores.raw()).unwrap();
+            let expected = states::scores(backend, states, 1, &queries[..size], QueryBits::Four, 0.2);
+            // SAFETY: it succeeded, and writes every element.
+            assert_same_bits(&expected[5..], unsafe { scores.written() }, format_args!("{what}"));
+        }
+    });
 }

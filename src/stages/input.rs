@@ -68,6 +68,14 @@ impl<'a, T: Element> Input<'a, T> {
         Input { start, shape: Shape::Strided { tokens, stride, len: None }, lifetime: PhantomData }
     }
 
+    /// How many rows of `inputs` elements, at least one, it seems to be: [`Input::rows`] checks that.
+    pub(crate) fn tokens(&self, inputs: usize) -> usize {
+        match self.shape {
+            Shape::Contiguous { len } => len / inputs,
+            Shape::Strided { tokens, .. } => tokens,
+        }
+    }
+
     /// The rows of `inputs` elements for `tokens` tokens, checked.
     pub(crate) fn rows(self, tokens: usize, inputs: usize) -> Result<Rows<'a, T>> {
         let stride = match self.shape {

@@ -7,6 +7,7 @@
 //! | [`Quantizer`] | f32 to int8 or int4, per token | eq. 5, 6 |
 //! | [`InputStages`] | those three in one pass over a row | eq. 7 |
 //! | [`product()`] | ternary × int8/int4, dequantised | eq. 7 |
+//! | [`Cache`], [`attend`] | attention over keys and values of 3, 4 or 8 bits ([`attention`]) | tables 2, 3 |
 //! | [`absmean()`] | trained weights to ternary ones, offline | eq. 1, 2 |
 //!
 //! # What is checked, and what is not
@@ -21,6 +22,7 @@
 //! Sticky exception flags may be raised by any call; do not unmask traps around one.
 
 mod absmean;
+pub mod attention;
 mod input;
 mod input_stages;
 mod norm;
@@ -32,11 +34,12 @@ mod transform;
 mod workspace;
 
 pub use absmean::{absmean, absmean_rows};
+pub use attention::{Cache, CacheSpec, Query, QueryBits, States, attend, attend_workspace_len, softmax};
 pub use input::{Element, Input};
 pub use input_stages::InputStages;
 pub use norm::RmsNorm;
 pub use output::OutputMut;
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 pub(crate) use product::product_with;
 #[cfg(feature = "rayon")]
 pub use product::{par_product, par_workspace_len};

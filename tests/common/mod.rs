@@ -9,6 +9,7 @@ pub(crate) mod expected;
 pub(crate) mod guarded;
 pub(crate) mod owned;
 pub(crate) mod run;
+pub(crate) mod states;
 
 use core::cell::RefCell;
 use std::collections::BTreeSet;
