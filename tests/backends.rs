@@ -27,10 +27,11 @@ fn numbers_of_the_c_abi() {
     let ids =
         [BackendId::Scalar, BackendId::Avx2, BackendId::Avx512, BackendId::Avx512Vnni, BackendId::AvxVnni];
     assert_eq!(ids.map(|id| id as u8), [0, 1, 2, 3, 4]);
-    assert_eq!(BackendId::Amx as u8, 5);
+    let ids = [BackendId::Amx, BackendId::Neon, BackendId::Dotprod, BackendId::I8mm];
+    assert_eq!(ids.map(|id| id as u8), [5, 6, 7, 8]);
 }
 
-/// A backend that has not run on a real CPU is there for who asks for it, and is not chosen.
+/// It has not run on a real CPU: it is there for who asks for it, and is not chosen.
 #[test]
 fn amx_is_chosen_by_name_only() {
     assert_ne!(Backend::best().id(), BackendId::Amx);

@@ -56,6 +56,9 @@ pub(crate) struct Kernels {
 
     /// The products.
     pub(crate) product: Product,
+
+    /// Attention.
+    pub(crate) attention: super::attention::AttentionKernels,
 }
 
 /// See [`Kernels::scale_row`].

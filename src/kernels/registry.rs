@@ -9,6 +9,8 @@ use core::str::FromStr;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use super::contract::Kernels;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+use super::isa::aarch64;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use super::isa::x86_64;
 use super::scalar;
@@ -34,8 +36,7 @@ macro_rules! registry {
                 match self { $( BackendId::$variant => $name, )+ }
             }
 
-            /// Whether [`Backend::best`] may choose it: `automatic`, or else by name only, because it has not run on a real
-            /// CPU.
+            /// Whether [`Backend::best`] may choose it: `automatic`, or else by name only.
             const fn is_automatic(self) -> bool {
                 match self { $( BackendId::$variant => registry!(@choice $choice), )+ }
             }
@@ -57,16 +58,32 @@ macro_rules! registry {
     (@choice by_name) => { false };
     (@detect "any", $($path:ident)::+) => { $($path)::+::detect() };
     (@detect $arch:tt, $($path:ident)::+) => {{
-        #[cfg(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon")))]
+        #[cfg(all(
+            target_arch = $arch,
+            target_endian = "little",
+            any(target_feature = "sse2", target_feature = "neon")
+        ))]
         { $($path)::+::detect() }
-        #[cfg(not(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon"))))]
+        #[cfg(not(all(
+            target_arch = $arch,
+            target_endian = "little",
+            any(target_feature = "sse2", target_feature = "neon")
+        )))]
         { false }
     }};
     (@kernels "any", $($path:ident)::+) => { &$($path)::+::KERNELS };
     (@kernels $arch:tt, $($path:ident)::+) => {{
-        #[cfg(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon")))]
+        #[cfg(all(
+            target_arch = $arch,
+            target_endian = "little",
+            any(target_feature = "sse2", target_feature = "neon")
+        ))]
         { &$($path)::+::KERNELS }
-        #[cfg(not(all(target_arch = $arch, any(target_feature = "sse2", target_feature = "neon"))))]
+        #[cfg(not(all(
+            target_arch = $arch,
+            target_endian = "little",
+            any(target_feature = "sse2", target_feature = "neon")
+        )))]
         { &scalar::KERNELS }
     }};
 }
@@ -82,6 +99,12 @@ registry! {
     AvxVnni = 4, "avxvnni", automatic, "x86_64", x86_64::avxvnni;
     /// 256-bit AVX2 with FMA and F16C.
     Avx2 = 1, "avx2", automatic, "x86_64", x86_64::avx2;
+    /// NEON with the int8 matrix products of Armv8.6.
+    I8mm = 8, "i8mm", automatic, "aarch64", aarch64::i8mm;
+    /// NEON with the dot product of Armv8.2.
+    Dotprod = 7, "dotprod", automatic, "aarch64", aarch64::dotprod;
+    /// 128-bit NEON, which every AArch64 CPU has.
+    Neon = 6, "neon", automatic, "aarch64", aarch64::neon;
     /// Portable Rust, complete; the yardstick of every other backend.
     Scalar = 0, "scalar", automatic, "any", scalar;
 }
@@ -151,8 +174,8 @@ pub struct Backend {
 static CHOICE: AtomicU8 = AtomicU8::new(0);
 
 impl Backend {
-    /// The best backend of this CPU, or the one that [`Backend::force`] set. Detected once and cached. One that has not run
-    /// on a real CPU yet (`amx`) is never chosen, only taken by name.
+    /// The best backend of this CPU, or the one that [`Backend::force`] set. Detected once and cached. `amx`, which has not
+    /// run on a real CPU yet, is never chosen, only taken by name.
     #[must_use]
     #[inline]
     pub fn best() -> Backend {

@@ -42,10 +42,19 @@ fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
+/// Backends that have these kernels from another one are that one.
 fn on_every_backend(check: impl Fn(&Kernels)) {
+    let mut seen = Vec::new();
     for backend in Backend::available() {
+        let kernels = backend.kernels();
+        let own = [kernels.butterflies as usize, kernels.sign_columns as usize, kernels.quantize_i4 as usize];
+        if seen.contains(&own) {
+            eprintln!("backend {}: as one before", backend.name());
+            continue;
+        }
+        seen.push(own);
         eprintln!("backend {}", backend.name());
-        check(backend.kernels());
+        check(kernels);
     }
 }
 

@@ -323,7 +323,7 @@ impl<V: Vector> Passes<V> {
                 let a = i / HALF * 2 * HALF + i % HALF;
                 // SAFETY: the module's contract.
                 (v[a], v[a + HALF]) =
-                    unsafe { (v[a].add(v[a + HALF]), v[a + HALF].mul_add(self.minus, v[a])) };
+                    unsafe { (v[a].add(v[a + HALF]), v[a + HALF].sub_from(self.minus, v[a])) };
             }
         }
     }

@@ -132,7 +132,7 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
                 let c = x.add(4 * G * stride);
                 let (c0, c1) = (V::load(c), V::load(c.add(stride)));
                 let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
-                let (p, q) = ([c0.add(c1), c1.mul_add(minus, c0)], [c2.add(c3), c3.mul_add(minus, c2)]);
+                let (p, q) = ([c0.add(c1), c1.sub_from(minus, c0)], [c2.add(c3), c3.sub_from(minus, c2)]);
                 let mut sum = minus;
                 unroll!(I in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 => {
                     if I < const { Block::<V, K, B>::COUNT } {
@@ -141,19 +141,19 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
                             sum = match entry {
                                 0 => p[0].add(q[0]),
                                 1 => p[1].add(q[0]),
-                                2 => q[1].mul_add(minus, p[0]),
-                                3 => q[1].mul_add(minus, p[1]),
+                                2 => q[1].sub_from(minus, p[0]),
+                                3 => q[1].sub_from(minus, p[1]),
                                 4 => p[0].add(q[1]),
                                 5 => p[1].add(q[1]),
-                                6 => q[0].mul_add(minus, p[0]),
-                                _ => q[0].mul_add(minus, p[1]),
+                                6 => q[0].sub_from(minus, p[0]),
+                                _ => q[0].sub_from(minus, p[1]),
                             };
                         }
                         sums[row] = match (G, negative) {
                             (0, false) => sum,
                             (0, true) => sum.neg(),
                             (_, false) => sums[row].add(sum),
-                            (_, true) => sum.mul_add(minus, sums[row]),
+                            (_, true) => sum.sub_from(minus, sums[row]),
                         };
                     }
                 });

@@ -86,7 +86,7 @@ unsafe fn register<V: Vector, F: ConstPairing>(
                 V::load(x.add((1 + squares[k]) * stride)),
                 V::load(x.add((2 * pairs + 2 - squares[k]) * stride)),
             );
-            let (e, o) = (a.add(b), b.mul_add(minus, a));
+            let (e, o) = (a.add(b), b.sub_from(minus, a));
             (evens, odds) = (evens.add(e), odds.add(o));
             for at in [k, k + pairs] {
                 even.add(at).write(e);
@@ -109,7 +109,7 @@ unsafe fn register<V: Vector, F: ConstPairing>(
                 let k = from + P;
                 if P < const { Plan::<V, F>::BLOCK } && k < pairs {
                     let own = (first.add(k).read(), second.add(k).read().mul(sign));
-                    let rows = (a[P].add(b[P]), b[P].mul_add(minus, a[P]));
+                    let rows = (a[P].add(b[P]), b[P].sub_from(minus, a[P]));
                     rows.0.mul_add(orientation, own.0).mul(scale).store(x.add((1 + squares[k]) * stride));
                     rows.1.mul_add(orientation, own.1).mul(scale).store(x.add((2 * pairs + 2 - squares[k]) * stride));
                 }
@@ -147,9 +147,9 @@ unsafe fn sums<V: Vector, F: ConstPairing>(
                     unroll!(P in 0 1 2 3 4 5 6 7 8 9 10 11 => {
                         match const { Plan::<V, F>::term(C, P) } {
                             Some(Term { odd: true, negative: false }) => a[P] = a[P].add(odd),
-                            Some(Term { odd: true, negative: true }) => a[P] = odd.mul_add(minus, a[P]),
+                            Some(Term { odd: true, negative: true }) => a[P] = odd.sub_from(minus, a[P]),
                             Some(Term { odd: false, negative: false }) => b[P] = b[P].add(even),
-                            Some(Term { odd: false, negative: true }) => b[P] = even.mul_add(minus, b[P]),
+                            Some(Term { odd: false, negative: true }) => b[P] = even.sub_from(minus, b[P]),
                             None => {}
                         }
                     });

@@ -82,16 +82,16 @@ unsafe fn strip<V: Vector, const U: usize>(x: *mut f32, stride: usize, matrix: S
                 let at = table.add(8 * g * U + u);
                 let (c0, c1) = (V::load(c), V::load(c.add(stride)));
                 let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
-                let (p, q) = ([c0.add(c1), c1.mul_add(minus, c0)], [c2.add(c3), c3.mul_add(minus, c2)]);
+                let (p, q) = ([c0.add(c1), c1.sub_from(minus, c0)], [c2.add(c3), c3.sub_from(minus, c2)]);
                 // Plus or minus q is e₁; q is c2 ± c3 by e₁ ^ e₂.
                 at.write(p[0].add(q[0]));
                 at.add(U).write(p[1].add(q[0]));
-                at.add(2 * U).write(q[1].mul_add(minus, p[0]));
-                at.add(3 * U).write(q[1].mul_add(minus, p[1]));
+                at.add(2 * U).write(q[1].sub_from(minus, p[0]));
+                at.add(3 * U).write(q[1].sub_from(minus, p[1]));
                 at.add(4 * U).write(p[0].add(q[1]));
                 at.add(5 * U).write(p[1].add(q[1]));
-                at.add(6 * U).write(q[0].mul_add(minus, p[0]));
-                at.add(7 * U).write(q[0].mul_add(minus, p[1]));
+                at.add(6 * U).write(q[0].sub_from(minus, p[0]));
+                at.add(7 * U).write(q[0].sub_from(minus, p[1]));
             }
         }
         let scale = V::splat(scale);
@@ -133,16 +133,16 @@ unsafe fn wide_strip<V: Vector>(x: *mut f32, stride: usize, matrix: SignRows<'_>
             let c = x.add(4 * g * stride);
             let (c0, c1) = (V::load(c), V::load(c.add(stride)));
             let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
-            let (p, q) = ([c0.add(c1), c1.mul_add(minus, c0)], [c2.add(c3), c3.mul_add(minus, c2)]);
+            let (p, q) = ([c0.add(c1), c1.sub_from(minus, c0)], [c2.add(c3), c3.sub_from(minus, c2)]);
             let sums = [
                 p[0].add(q[0]),
                 p[1].add(q[0]),
-                q[1].mul_add(minus, p[0]),
-                q[1].mul_add(minus, p[1]),
+                q[1].sub_from(minus, p[0]),
+                q[1].sub_from(minus, p[1]),
                 p[0].add(q[1]),
                 p[1].add(q[1]),
-                q[0].mul_add(minus, p[0]),
-                q[0].mul_add(minus, p[1]),
+                q[0].sub_from(minus, p[0]),
+                q[0].sub_from(minus, p[1]),
             ];
             let at = table.add(16 * g);
             for (e, sum) in sums.into_iter().enumerate() {

@@ -26,6 +26,9 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn splat(value: f32) -> Self;
     /// `LANES` initialised floats from `src` on.
     unsafe fn load(src: *const f32) -> Self;
+    /// `LANES` initialised f16 from `src` on.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    unsafe fn load_f16(src: *const u8) -> Self;
     /// To `LANES` floats from `dst` on, which are valid for writes.
     unsafe fn store(self, dst: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
@@ -33,6 +36,13 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn neg(self) -> Self;
     /// `self · factor + term`, rounded once.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// `term − self`. `minus` is −1 in every lane, hidden from the compiler: where additions and multiplications go
+    /// different ways through the CPU, this is a multiply-add.
+    #[inline(always)]
+    unsafe fn sub_from(self, minus: Self, term: Self) -> Self {
+        // SAFETY: the caller's: the CPU has the features.
+        unsafe { self.mul_add(minus, term) }
+    }
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
     unsafe fn butterfly_within(self, stage: u32) -> Self;
 

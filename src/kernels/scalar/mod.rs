@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use super::contract::{Kernels, Prologue};
-use super::ternary;
+use super::{attention, ternary};
 use crate::layout::sums::{SUM_LANES, SUM_RUN, fold_lanes};
 use crate::matrices::SignRows;
 
@@ -21,6 +21,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i4,
     widen_i4,
     product: ternary::PORTABLE,
+    attention: attention::PORTABLE,
 };
 
 pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {

@@ -1,4 +1,5 @@
-//! Ternary products on CPUs with a dot instruction (x86-64's `vpdpbusd`): four u8 × s8 products added to an i32 lane.
+//! Ternary products on CPUs with a dot instruction (x86-64's `vpdpbusd`, AArch64's `sdot` and `usdot`): four products
+//! of bytes added to an i32 lane.
 //!
 //! **Several tokens** ([`two_bit`](super::two_bit::dot_u8s8), [`five_trit`](super::five_trit::dot_u8s8)): the codes of
 //! `R` vectors of rows are brought down field by field, and each is multiplied with four columns of `T` tokens; `R · T`
@@ -22,26 +23,3 @@
 //! | 1 | 8192 to second-level cache | 22.8 |
 //!
 //! With pages of 2 MiB the plain read made 29 to 30, and the kernel 26.4 where it makes 23.1 with pages of 4 KiB.
-
-use super::vector::DotVector;
-
-/// Four columns of every vector of rows and token.
-///
-/// # Safety
-/// The CPU has the features of `V`; `q` points to four values for each token.
-#[inline(always)]
-pub(super) unsafe fn add_dots<V: DotVector, const R: usize, const T: usize>(
-    codes: [V; R],
-    q: *const i8,
-    sums: &mut [[V; R]; T],
-) {
-    for (t, sums) in sums.iter_mut().enumerate() {
-        // SAFETY: the features and the values, as promised.
-        unsafe {
-            let x = V::splat(q.add(4 * t).cast::<i32>().read_unaligned());
-            for (sum, codes) in sums.iter_mut().zip(codes) {
-                *sum = sum.dot(codes, x);
-            }
-        }
-    }
-}

@@ -1,32 +1,33 @@
 //! A backend's products from its vector and its features: [`dot_products`] for a
-//! [`DotVector`](super::vector::DotVector), [`maddubs_products`] for a [`ByteVector`](super::vector::ByteVector). Both
-//! are expressions, a [`Product`](crate::kernels::contract::Product), and need no imports around them.
+//! [`DotVector`](super::vector::DotVector), [`maddubs_products`] for a [`ByteVector`](super::vector::ByteVector),
+//! [`multiply_add_products`] for a [`LaneVector`](super::vector::LaneVector). They are expressions, a [`Product`](crate::kernels::contract::Product), and need no imports around them.
 //!
 //! `tokens => rows` says how many vectors of rows a kernel multiplies at once with that many tokens: as many as
 //! registers hold the accumulators of. The numbers of tokens begin with 1 and leave none out; the last one is a tile's.
 
-/// Products with a dot instruction. The fewer tokens of int4 that are listed for `FiveTrit` have kernels of their own.
+/// Products with a dot instruction, or of several tokens with one of matrices: the way is `dot_u8s8` or `matrix`. The fewer tokens of int4 that are listed for `FiveTrit` have kernels of their own; in brackets
+/// is that of one token.
 macro_rules! dot_products {
     (
-        $vector:ty, $features:literal,
+        $vector:ty, $features:literal, $way:ident,
         1 => $one:literal, $($tokens:literal => $rows:literal),+;
-        five_trit_int4: 1 => $int4_one:literal $(, $int4_tokens:literal => $int4_rows:literal)*;
+        five_trit_int4[$int4_one_token:ident]: 1 => $int4_one:literal $(, $int4_tokens:literal => $int4_rows:literal)*;
     ) => {{
         use $crate::kernels::ternary;
         const TOKEN_TILE: usize = ternary::instantiate::token_tile(&[1 $(, $tokens)+]);
 
         ternary::instantiate::any_tokens! {
-            two_bit = two_bit::dot_u8s8 [one_token several_tokens],
+            two_bit = two_bit::$way [one_token several_tokens],
             $vector, $features, inline, 1 => $one $(, $tokens => $rows)+;
             _ => ternary::instantiate::too_many_tokens
         }
         ternary::instantiate::any_tokens! {
-            five_trit = five_trit::dot_u8s8 [one_token several_tokens],
+            five_trit = five_trit::$way [one_token several_tokens],
             $vector, $features, inline, 1 => $one $(, $tokens => $rows)+;
             _ => ternary::instantiate::too_many_tokens
         }
         ternary::instantiate::any_tokens! {
-            five_trit_int4 = five_trit::dot_u8s8 [one_token_int4 several_tokens_int4],
+            five_trit_int4 = five_trit::dot_u8s8 [$int4_one_token several_tokens_int4],
             $vector, $features, inline, 1 => $int4_one $(, $int4_tokens => $int4_rows)*;
             _ => five_trit
         }
@@ -91,6 +92,56 @@ macro_rules! maddubs_products {
     }};
 }
 pub(crate) use maddubs_products;
+
+/// Products lane by lane.
+#[cfg_attr(not(target_arch = "aarch64"), allow(unused_macros))]
+macro_rules! multiply_add_products {
+    (
+        $vector:ty, $features:literal,
+        two_bit_int8: 1 => $two8_one:literal, $($two8_tokens:literal => $two8_rows:literal),+;
+        two_bit_int4: 1 => $two4_one:literal, $($two4_tokens:literal => $two4_rows:literal),+;
+        five_trit_int8: 1 => $five8_one:literal, $($five8_tokens:literal => $five8_rows:literal),+;
+        five_trit_int4: 1 => $five4_one:literal, $($five4_tokens:literal => $five4_rows:literal),+;
+    ) => {{
+        use $crate::kernels::ternary;
+
+        ternary::instantiate::any_tokens! {
+            two_bit_int8 = two_bit::multiply_add [one_token_int8 several_tokens_int8],
+            $vector, $features, inline, 1 => $two8_one $(, $two8_tokens => $two8_rows)+;
+            _ => ternary::instantiate::too_many_tokens
+        }
+        ternary::instantiate::any_tokens! {
+            two_bit_int4 = two_bit::multiply_add [one_token_int4 several_tokens_int4],
+            $vector, $features, inline, 1 => $two4_one $(, $two4_tokens => $two4_rows)+;
+            _ => ternary::instantiate::too_many_tokens
+        }
+        ternary::instantiate::any_tokens! {
+            five_trit_int8 = five_trit::multiply_add [one_token_int8 several_tokens_int8],
+            $vector, $features, inline, 1 => $five8_one $(, $five8_tokens => $five8_rows)+;
+            _ => ternary::instantiate::too_many_tokens
+        }
+        ternary::instantiate::any_tokens! {
+            five_trit_int4 = five_trit::multiply_add [one_token_int4 several_tokens_int4],
+            $vector, $features, inline, 1 => $five4_one $(, $five4_tokens => $five4_rows)+;
+            _ => ternary::instantiate::too_many_tokens
+        }
+
+        use ternary::instantiate::{tile_kernels, token_tile};
+        let two_bit_int8 = tile_kernels!(two_bit_int8, $features, token_tile(&[1 $(, $two8_tokens)+]));
+        let two_bit_int4 = tile_kernels!(two_bit_int4, $features, token_tile(&[1 $(, $two4_tokens)+]));
+        let five_trit_int8 = tile_kernels!(five_trit_int8, $features, token_tile(&[1 $(, $five8_tokens)+]));
+        let five_trit_int4 = tile_kernels!(five_trit_int4, $features, token_tile(&[1 $(, $five4_tokens)+]));
+        $crate::kernels::contract::Product {
+            tiles: ternary::PORTABLE
+                .tiles
+                .with($crate::layout::Layout::TwoBit, two_bit_int8, two_bit_int4)
+                .with($crate::layout::Layout::FiveTrit, five_trit_int8, five_trit_int4),
+            ..ternary::PORTABLE
+        }
+    }};
+}
+#[cfg_attr(not(target_arch = "aarch64"), allow(unused_imports))]
+pub(crate) use multiply_add_products;
 
 /// A function of a layout for any number of tokens and any sink, compiled with the features; other numbers than those
 /// listed are the last function's.

@@ -4,6 +4,8 @@
 //! - [`portable`]: plain Rust, for any layout; the yardstick.
 //! - [`dot_u8s8`]: for CPUs with a dot instruction, u8 × s8 to i32.
 //! - [`maddubs`]: for CPUs without, u8 × s8 to i16; and [`int4_lookup`]: several tokens of int4 by table.
+//! - [`matrix`]: several tokens by small matrices of codes and activations.
+//! - [`multiply_add`]: for CPUs that multiply lane by lane only.
 //! - [`tiles`]: for CPUs with matrix tiles; [`tile_codes`]: codes for them.
 //! - [`rows`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
 //! - [`instantiate`]: the macros that make a backend's products of vectors and features.
@@ -20,7 +22,7 @@
 //! are as [`sinks::check_lengths`] says, which every sink's constructor checks: then code pointers stay within the
 //! panels and activation pointers within `q`.
 
-// Nobody uses kernels over vectors where there is no vector backend yet.
+// Nobody uses kernels over vectors where there is no vector backend yet; AArch64's are not those of x86-64.
 #![cfg_attr(
     not(all(target_arch = "x86_64", target_feature = "sse2")),
     allow(dead_code, unused_macros, unused_imports)
@@ -31,6 +33,10 @@ pub(crate) mod five_trit;
 pub(crate) mod instantiate;
 pub(crate) mod int4_lookup;
 pub(crate) mod maddubs;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) mod matrix;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) mod multiply_add;
 pub(crate) mod portable;
 mod rows;
 pub(crate) mod sinks;

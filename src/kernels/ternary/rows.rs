@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::vector::IntVector;
+use super::vector::{DotVector, IntVector};
 use crate::kernels::contract::Panels;
 use crate::layout::PANEL_ROWS;
 
@@ -62,6 +62,24 @@ impl Rows {
             let mut codes = [V::splat(0); R];
             for (r, codes) in codes.iter_mut().enumerate() {
                 *codes = V::load(self.vector::<V>(r).wrapping_add(at));
+            }
+            codes
+        }
+    }
+}
+
+impl Rows {
+    /// The same of bytes of five trits, as dots take them.
+    ///
+    /// # Safety
+    /// As [`Rows::load`].
+    #[inline(always)]
+    pub(super) unsafe fn load_trits<V: DotVector, const R: usize>(self, at: usize) -> [V; R] {
+        // SAFETY: as promised.
+        unsafe {
+            let mut codes = [V::splat(0); R];
+            for (r, codes) in codes.iter_mut().enumerate() {
+                *codes = V::load_trits(self.vector::<V>(r).wrapping_add(at));
             }
             codes
         }

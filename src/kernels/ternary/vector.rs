@@ -1,5 +1,5 @@
 //! The vectors that ternary kernels are written over. An instruction set implements [`IntVector`] and, as its
-//! instructions are, [`DotVector`] or [`ByteVector`]; the macros of [`super::instantiate`] do the rest.
+//! instructions are, [`DotVector`], [`ByteVector`] or [`LaneVector`]; the macros of [`super::instantiate`] do the rest.
 
 use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
@@ -30,10 +30,14 @@ pub(crate) unsafe trait IntVector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// i32 lanes, wrapping.
     unsafe fn sub(self, other: Self) -> Self;
+    /// i8 lanes, wrapping.
+    unsafe fn sub_i8(self, other: Self) -> Self;
     /// i32 lanes divided by 4, for multiples.
     unsafe fn quarter(self) -> Self;
     /// i32 lanes divided by 256, for multiples.
     unsafe fn over_256(self) -> Self;
+    /// i32 lanes times 256, wrapping.
+    unsafe fn times_256(self) -> Self;
 
     /// Every field of every byte down by one; bits cross from byte to byte above the lowest field.
     unsafe fn next_field(self) -> Self;
@@ -43,7 +47,7 @@ pub(crate) unsafe trait IntVector: Copy {
     unsafe fn field_at(self, bit: u32) -> Self;
     /// Every byte times 3 modulo 256: the next digit of five trits comes to the front.
     unsafe fn triple(self) -> Self;
-    /// The digit at the front of every byte, ⌊3 · byte / 256⌋, under higher bits that mean nothing.
+    /// The digit at the front of every byte, ⌊3 · byte / 256⌋.
     unsafe fn front_trit(self) -> Self;
 
     /// `ROWS` stored scales from `from` on.
@@ -52,7 +56,7 @@ pub(crate) unsafe trait IntVector: Copy {
     /// `to` on, which are valid for writes.
     unsafe fn add_scaled(self, scales: Self::Scales, to: *mut f32);
 
-    /// Asks for the cache line of an address, to first-level cache. Any address may be given.
+    /// Asks for the cache line of an address, to first-level cache, or leaves that to the CPU. Any address may be given.
     unsafe fn fetch_near(at: *const u8);
     /// The same to second-level cache.
     unsafe fn fetch_far(at: *const u8);
@@ -66,13 +70,103 @@ pub(crate) unsafe trait IntVector: Copy {
 /// # Safety
 /// As [`IntVector`].
 pub(crate) unsafe trait DotVector: IntVector {
-    /// `self + Σ codes (u8) · q (s8)` in each lane, wrapping.
+    /// Sixteen activations next to each other.
+    type Sixteen: Copy;
+
+    /// Whether the dot takes bytes as signed. Then [`DotVector::load_trits`] flips their top bits, which takes 128 off
+    /// each and makes their digits the weights, −1, 0 and 1.
+    const SIGNED: bool;
+
+    /// `self + Σ codes · q (s8)` in each lane, wrapping. Where the dot is signed, the codes are below 128,
+    /// or bytes of five trits that were loaded for it.
     unsafe fn dot(self, codes: Self, q: Self) -> Self;
-    /// i8 lanes, wrapping.
-    unsafe fn sub_i8(self, other: Self) -> Self;
+    /// The 16 initialised bytes from `q` on.
+    unsafe fn sixteen(q: *const i8) -> Self::Sixteen;
+    /// The same dot with four of the sixteen, number `S` of the fours, in every lane.
+    unsafe fn dot_four<const S: usize>(self, codes: Self, q: Self::Sixteen) -> Self;
+    /// [`IntVector::load`] of bytes of five trits. They may be tripled: 3 · 128 is 128 modulo 256.
+    unsafe fn load_trits(from: *const u8) -> Self;
+
+    /// Adds the dots of four columns of every vector of rows and token. `q` points to four initialised values for each
+    /// token.
+    #[inline(always)]
+    unsafe fn add_dots<const R: usize, const T: usize>(
+        codes: [Self; R],
+        q: *const i8,
+        sums: &mut [[Self; R]; T],
+    ) {
+        for (t, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the features and the values, as promised.
+            unsafe {
+                let x = Self::splat(q.add(4 * t).cast::<i32>().read_unaligned());
+                for (sum, codes) in sums.iter_mut().zip(codes) {
+                    *sum = sum.dot(codes, x);
+                }
+            }
+        }
+    }
+}
+
+/// A [`DotVector`] that recodes the activations of one token for itself.
+///
+/// # Safety
+/// As [`IntVector`].
+pub(crate) unsafe trait FactorVector: DotVector {
     /// The factors of [`five_trit::dot_u8s8`](super::five_trit::dot_u8s8) for the int4 activations of a quarter: for
     /// each of three blocks six times four columns, then the four of the rest block.
     unsafe fn digit_factors(q: &[i8; QUARTER_COLUMNS], factors: &mut [i8; QUARTER_FACTORS]);
+}
+
+/// A [`DotVector`] of a CPU that multiplies matrices of two rows and eight columns.
+///
+/// # Safety
+/// As [`IntVector`].
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) unsafe trait MatrixVector: DotVector {
+    /// Four columns of each row, and four more, as vectors of eight columns of the first half of the rows and of the second.
+    unsafe fn pair_rows(first: Self, second: Self) -> [Self; 2];
+    /// `self +` each row's eight codes, below 128, times each token's eight activations, wrapping: a row's two sums are side
+    /// by side.
+    unsafe fn multiply(self, codes: Self, q: Self) -> Self;
+    /// The sums of both halves of the rows, as a vector for each of two tokens.
+    unsafe fn by_token(sums: [Self; 2]) -> [Self; 2];
+}
+
+/// An [`IntVector`] whose bytes are multiplied lane by lane, of a CPU without any instruction that adds the products of
+/// neighbours (NEON before `sdot`).
+///
+/// # Safety
+/// As [`IntVector`].
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) unsafe trait LaneVector: IntVector {
+    /// Sixteen activations next to each other.
+    type Sixteen: Copy;
+    /// An i16 for each byte.
+    type Halves: Copy;
+
+    /// The 16 initialised bytes from `q` on.
+    unsafe fn sixteen(q: *const i8) -> Self::Sixteen;
+    /// Four of the sixteen, number `S` of the fours, in every lane.
+    unsafe fn four<const S: usize>(q: Self::Sixteen) -> Self;
+    /// [`IntVector::load`] of bytes with their top bits flipped: as signed ones, they are 128 less.
+    unsafe fn load_flipped(from: *const u8) -> Self;
+
+    unsafe fn zero_halves() -> Self::Halves;
+    /// `halves + codes · q` of signed bytes, wrapping.
+    unsafe fn add_products(halves: Self::Halves, codes: Self, q: Self) -> Self::Halves;
+    /// `self +` the four halves of each row.
+    unsafe fn add_halves(self, halves: Self::Halves) -> Self;
+    /// The halves divided by 256, for multiples, as bytes.
+    unsafe fn halves_over_256(halves: Self::Halves) -> Self;
+
+    /// i8 products, wrapping.
+    unsafe fn times_i8(self, q: Self) -> Self;
+    /// `self + codes · q` in i8, wrapping.
+    unsafe fn add_times_i8(self, codes: Self, q: Self) -> Self;
+    /// i16 lanes `self +` two signed bytes each.
+    unsafe fn add_pairs_i8(self, bytes: Self) -> Self;
+    /// i32 lanes `self +` two i16 each.
+    unsafe fn add_pairs_i16(self, pairs: Self) -> Self;
 }
 
 /// An [`IntVector`] whose pairs of bytes are i16 lanes too, of a CPU without a dot instruction.

@@ -11,6 +11,9 @@
 //! where p fits in a byte if q is an int4, |p| ≤ 32: six dots a block instead of ten. All these sums may wrap; what is
 //! divided fits, see [`MAX_RUN_COLUMNS`](crate::kernels::contract::MAX_RUN_COLUMNS).
 //!
+//! Where a dot takes bytes as signed (`sdot`), x is loaded as x − 128, which tripling keeps up: then the digits are d − 1,
+//! the weights, and `Σ q` is added in the end.
+//!
 //! On a core that starts a 512-bit dot and another such operation a cycle (Zen 4), a block takes ten cycles for its ten
 //! dots, and eight for its six and ten adds. Measured in cache, with a rest block for every twelve: 10.4 and 8.2 a
 //! block. Looking digits up instead (VBMI: `vpermi2b` of 128 bytes) gained at most a twentieth: 9.8 to 12 cycles, for
@@ -20,15 +23,15 @@
 //! where digits take five and 35 operations: 1.6 times as fast with two tokens, 1.3 with three and 1.1 with four (Zen
 //! 4, weights in cache). From five tokens on the dots are what takes the time, and digits need fewer.
 
+use super::factors::{FACTOR_QUARTERS, TileFactors, pad_blocks, tile_factors};
 use super::quarters;
 use super::recoded::QUARTER_FACTORS;
-use crate::kernels::contract::{Operands, Panels};
-use crate::kernels::ternary::dot_u8s8::add_dots;
+use crate::kernels::contract::{MAX_RUN_COLUMNS, Operands, Panels};
 use crate::kernels::ternary::rows::{Ahead, Rows, Segments, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
-use crate::kernels::ternary::vector::DotVector;
-use crate::layout::BLOCK_BYTES;
+use crate::kernels::ternary::vector::{DotVector, FactorVector};
 use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS, quarter_offsets};
+use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
 /// All panels times `T` tokens, `R` vectors of rows at once.
 ///
@@ -53,9 +56,18 @@ pub(crate) unsafe fn several_tokens<V: DotVector, S: Sink, const R: usize, const
 #[inline(always)]
 pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
     let Operands { panels, q, .. } = operands;
+    let mut totals = [0; MAX_RUN_COLUMNS / QUARTER_COLUMNS];
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, sink));
+        let totals = if V::SIGNED {
+            for (q, total) in q.as_chunks::<QUARTER_COLUMNS>().0.iter().zip(&mut totals) {
+                [*total] = trit_totals::<V, 1>(q);
+            }
+            &totals[..]
+        } else {
+            &[]
+        };
+        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, totals, sink));
     }
 }
 
@@ -64,7 +76,7 @@ pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: 
 /// # Safety
 /// As [`several_tokens`], for one, and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4<V: DotVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4<V: FactorVector, S: Sink, const R: usize>(
     operands: Operands<'_>,
     sink: &mut S,
 ) {
@@ -73,6 +85,21 @@ pub(crate) unsafe fn one_token_int4<V: DotVector, S: Sink, const R: usize>(
     unsafe {
         by_rows!(panels, first => int4_rows::<V, S, R>(panels, first, q, sink));
     }
+}
+
+/// All panels times one token of int4, `R` vectors of rows at once, with factors that serve all panels: for vectors of few
+/// rows.
+///
+/// # Safety
+/// As [`one_token_int4`].
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+#[inline(always)]
+pub(crate) unsafe fn one_token_int4_shared<V: DotVector, S: Sink, const R: usize>(
+    operands: Operands<'_>,
+    sink: &mut S,
+) {
+    // SAFETY: as promised to this function.
+    unsafe { several_tokens_int4::<V, S, R, 1>(operands, sink) };
 }
 
 /// `R` vectors of rows from number `first` on, for all `T` tokens.
@@ -104,17 +131,17 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
                     let mut trits: [V; R] = rows.load(blocks + block * BLOCK_BYTES);
                     for _ in 0..5 {
                         for (field, trits) in fields.iter_mut().zip(&mut trits) {
-                            *field = trits.front_trit().and(mask);
+                            *field = trits.front_trit();
                             *trits = trits.triple();
                         }
-                        add_dots(fields, q, &mut acc);
+                        V::add_dots(fields, q, &mut acc);
                         q = q.add(4 * T);
                     }
                 }
                 for (field, rest) in fields.iter_mut().zip(rows.load::<V, R>(rest)) {
                     *field = rest.field_at(shift).and(mask);
                 }
-                add_dots(fields, q, &mut acc);
+                V::add_dots(fields, q, &mut acc);
                 q = q.add(4 * T);
             }
             end_segment(segment, first, acc, sink);
@@ -122,7 +149,8 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
     }
 }
 
-/// `R` vectors of rows from number `first` on, for one token of any activations.
+/// `R` vectors of rows from number `first` on, for one token of any activations. If the dots are signed, `totals` are those
+/// of the quarters.
 ///
 /// # Safety
 /// As [`several_rows`].
@@ -131,6 +159,7 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
+    totals: &[i32],
     sink: &mut S,
 ) {
     let rows = Rows::new::<V>(panels, 0, first);
@@ -142,13 +171,14 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
         for (segment, quarters) in Segments::new(quarters(panels).len(), sink.segment() / QUARTER_COLUMNS) {
             let mut acc = [[V::splat(0); 2]; R];
             let mut rests: [V; R] = [sink.start(segment, 0); R];
+            let total = if V::SIGNED { totals[quarters.clone()].iter().sum() } else { 0 };
             for quarter in quarters {
                 let (_, blocks) = quarter_offsets(from + quarter);
                 for block in 0..3 {
                     // All panels' dots of a digit before the next digit's: a panel's own ones wait for each other.
                     let at = blocks + block * BLOCK_BYTES;
                     ahead.fetch::<V, R>(rows, at);
-                    let mut trits: [V; R] = rows.load(at);
+                    let mut trits: [V; R] = rows.load_trits(at);
                     for _ in 0..5 {
                         let x = V::splat(q.cast::<i32>().read_unaligned());
                         q = q.add(4);
@@ -164,6 +194,7 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
             }
             for (r, ([whole, next], rest)) in acc.into_iter().zip(rests).enumerate() {
                 let sum = whole.add(whole).add(whole).sub(next).over_256();
+                let sum = if V::SIGNED { sum.add(V::splat(total)) } else { sum };
                 sink.end(segment, first + r, [rest.add(sum)]);
             }
         }
@@ -175,12 +206,13 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
 /// # Safety
 /// As [`several_rows`].
 #[inline(always)]
-unsafe fn int4_rows<V: DotVector, S: Sink, const R: usize>(
+unsafe fn int4_rows<V: FactorVector, S: Sink, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
     sink: &mut S,
 ) {
+    const { assert!(!V::SIGNED) };
     let rows = Rows::new::<V>(panels, 0, first);
     let ahead = Ahead::new::<V, R>(panels, 0);
     let mut factors = [[0; QUARTER_FACTORS]; FACTOR_QUARTERS];
@@ -236,6 +268,7 @@ pub(crate) unsafe fn several_tokens_int4<V: DotVector, S: Sink, const R: usize, 
     let Operands { panels, q, .. } = operands;
     let mut padded = [TileFactors::ZEROS; FACTOR_QUARTERS];
     let mut factors = [TileFactors::ZEROS; FACTOR_QUARTERS];
+    let mut totals = [[0; T]; FACTOR_QUARTERS];
     for (piece, q) in q.chunks(FACTOR_QUARTERS * QUARTER_COLUMNS * T).enumerate() {
         let quarters = q.chunks_exact(QUARTER_COLUMNS * T);
         let count = quarters.len();
@@ -248,7 +281,12 @@ pub(crate) unsafe fn several_tokens_int4<V: DotVector, S: Sink, const R: usize, 
             for ((q, padded), factors) in quarters.zip(&padded).zip(&mut factors) {
                 tile_factors::<V, T>(q, padded, factors);
             }
-            let factors = &factors[..count];
+            if V::SIGNED {
+                for (q, totals) in q.chunks_exact(QUARTER_COLUMNS * T).zip(&mut totals) {
+                    *totals = trit_totals::<V, T>(q);
+                }
+            }
+            let factors = (&factors[..count], &totals[..count]);
             by_rows!(panels, first => several_int4_rows::<V, S, R, T>(panels, first, piece, factors, sink));
         }
     }
@@ -257,13 +295,14 @@ pub(crate) unsafe fn several_tokens_int4<V: DotVector, S: Sink, const R: usize, 
 /// `R` vectors of rows from number `first` on, for `T` tokens of int4 and a piece of [`FACTOR_QUARTERS`].
 ///
 /// # Safety
-/// As [`several_rows`], but for activations: `factors` are those of the piece, which begins within the run.
+/// As [`several_rows`], but for activations: `factors` and, if the dots are signed, `totals` are those of the piece, which
+/// begins within the run.
 #[inline(always)]
 unsafe fn several_int4_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     piece: usize,
-    factors: &[TileFactors],
+    (factors, totals): (&[TileFactors], &[[i32; T]]),
     sink: &mut S,
 ) {
     let rows = Rows::new::<V>(panels, 0, first);
@@ -272,7 +311,8 @@ unsafe fn several_int4_rows<V: DotVector, S: Sink, const R: usize, const T: usiz
     // SAFETY: as in `several_rows`.
     unsafe {
         let mask = V::splat(0x0303_0303);
-        for (segment, factors) in factors.chunks(segment_quarters).enumerate() {
+        let segments = factors.chunks(segment_quarters).zip(totals.chunks(segment_quarters));
+        for (segment, (factors, totals)) in segments.enumerate() {
             let segment = piece * FACTOR_QUARTERS / segment_quarters + segment;
             let mut acc = [[V::splat(0); R]; T];
             let mut rests = start_segment::<V, S, R, T>(segment, sink);
@@ -280,9 +320,9 @@ unsafe fn several_int4_rows<V: DotVector, S: Sink, const R: usize, const T: usiz
                 let (rest, blocks) = quarter_offsets(quarter);
                 let mut p = p.0.as_ptr();
                 for block in 0..3 {
-                    let mut trits: [V; R] = rows.load(blocks + block * BLOCK_BYTES);
+                    let mut trits: [V; R] = rows.load_trits(blocks + block * BLOCK_BYTES);
                     for s in 0..6 {
-                        add_dots(trits, p, &mut acc);
+                        V::add_dots(trits, p, &mut acc);
                         p = p.add(4 * T);
                         if s < 5 {
                             for trits in &mut trits {
@@ -295,17 +335,48 @@ unsafe fn several_int4_rows<V: DotVector, S: Sink, const R: usize, const T: usiz
                 for field in &mut fields {
                     *field = field.field_at((quarter % 4 * 2) as u32).and(mask);
                 }
-                add_dots(fields, p, &mut rests);
+                V::add_dots(fields, p, &mut rests);
                 quarter += 1;
             }
-            for (acc, rests) in acc.iter_mut().zip(rests) {
+            for (t, (acc, rests)) in acc.iter_mut().zip(rests).enumerate() {
+                let mut total = V::splat(0);
+                if V::SIGNED {
+                    for totals in totals {
+                        total = total.add(V::splat(totals[t]));
+                    }
+                }
                 for (acc, rest) in acc.iter_mut().zip(rests) {
                     *acc = rest.add(acc.over_256());
+                    if V::SIGNED {
+                        *acc = acc.add(total);
+                    }
                 }
             }
             end_segment(segment, first, acc, sink);
         }
     }
+}
+
+/// What signed dots leave out, of a quarter of `T` tokens: the sum of its activations but for the rest's.
+///
+/// # Safety
+/// The CPU has the features of `V`.
+#[inline(always)]
+unsafe fn trit_totals<V: DotVector, const T: usize>(q: &[i8]) -> [i32; T] {
+    let (columns, mut totals) = (&q[..3 * BLOCK_COLUMNS * T], [0; T]);
+    // SAFETY: the features, as promised; a vector has no more lanes than a panel rows.
+    unsafe {
+        let mut sums = [[V::splat(0); 1]; T];
+        for four in columns.chunks_exact(4 * T) {
+            V::add_dots([V::splat(0x0101_0101)], four.as_ptr(), &mut sums);
+        }
+        for (total, [sum]) in totals.iter_mut().zip(sums) {
+            let mut lanes = [0; PANEL_ROWS];
+            sum.store(lanes.as_mut_ptr().cast());
+            *total = lanes[0];
+        }
+    }
+    totals
 }
 
 /// The four columns of a quarter that are in the rest block.
@@ -332,55 +403,4 @@ unsafe fn add_rests<V: DotVector, const R: usize>(
             *acc = acc.dot(rest.field_at((quarter % 4 * 2) as u32).and(mask), x);
         }
     }
-}
-
-/// Quarters whose factors are made at a time, in first-level cache.
-const FACTOR_QUARTERS: usize = 16;
-
-/// Most tokens of [`several_tokens_int4`].
-const FACTOR_TOKENS: usize = 4;
-
-/// Factors of a quarter of as many tokens, or what they are made of, with room for what a last vector may reach beyond
-/// them: of 16 rows, it has 64 bytes.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct TileFactors([i8; (FACTOR_TOKENS * QUARTER_FACTORS + BLOCK_BYTES).next_multiple_of(64)]);
-
-impl TileFactors {
-    const ZEROS: TileFactors = TileFactors([0; size_of::<TileFactors>()]);
-}
-
-/// Columns of a block with four zeros before it.
-const PADDED_BLOCK: usize = BLOCK_COLUMNS + 4;
-
-/// The blocks of a quarter's activations of `T` tokens, each behind four zeros of each token; only these and the end of
-/// `padded` are left as they are.
-#[inline(always)]
-fn pad_blocks<const T: usize>(q: &[i8], padded: &mut TileFactors) {
-    for (block, q) in q.chunks_exact(BLOCK_COLUMNS * T).enumerate() {
-        padded.0[PADDED_BLOCK * T * block + 4 * T..][..BLOCK_COLUMNS * T].copy_from_slice(q);
-    }
-}
-
-/// The factors p of the module's text for `T` tokens, of a quarter and its padded blocks.
-///
-/// # Safety
-/// The CPU has the features of `V`.
-#[inline(always)]
-unsafe fn tile_factors<V: DotVector, const T: usize>(
-    q: &[i8],
-    padded: &TileFactors,
-    factors: &mut TileFactors,
-) {
-    const { assert!(T <= FACTOR_TOKENS) };
-    for at in (0..3 * PADDED_BLOCK * T).step_by(4 * V::ROWS) {
-        // SAFETY: the features, as promised; the last vector begins below the factors of the blocks, and a vector and
-        // four columns behind these are within both arrays.
-        unsafe {
-            let last = V::load(padded.0.as_ptr().add(at).cast());
-            let own = V::load(padded.0.as_ptr().add(at + 4 * T).cast());
-            own.triple().sub_i8(last).store(factors.0.as_mut_ptr().add(at).cast());
-        }
-    }
-    factors.0[3 * PADDED_BLOCK * T..][..4 * T].copy_from_slice(&q[3 * BLOCK_COLUMNS * T..][..4 * T]);
 }

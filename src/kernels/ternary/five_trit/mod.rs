@@ -1,8 +1,13 @@
 //! Products of [`Layout::FiveTrit`](crate::Layout::FiveTrit).
 
 pub(crate) mod dot_u8s8;
+mod factors;
 mod lookup_codes;
 pub(crate) mod maddubs;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, unused_imports))]
+pub(crate) mod matrix;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) mod multiply_add;
 mod portable;
 pub(crate) mod recoded;
 mod tile_codes;

@@ -31,7 +31,7 @@ unsafe impl TileCodes for FiveTritCodes {
                 V::fetch_near(at.wrapping_add(TILE_AHEAD));
                 let mut trits = V::load(at);
                 for digit in 0..DIGITS {
-                    trits.front_trit().and(mask).store(to.add((DIGITS * block + digit) * BLOCK_BYTES));
+                    trits.front_trit().store(to.add((DIGITS * block + digit) * BLOCK_BYTES));
                     trits = trits.triple();
                 }
             }

@@ -5,7 +5,6 @@
 
 use super::{blocks, start};
 use crate::kernels::contract::{Operands, Panels};
-use crate::kernels::ternary::dot_u8s8::add_dots;
 use crate::kernels::ternary::rows::{Ahead, Rows, Segments, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::DotVector;
@@ -70,7 +69,7 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
                         *field = codes.and(mask);
                         *codes = codes.next_field();
                     }
-                    add_dots(field, q, &mut sums);
+                    V::add_dots(field, q, &mut sums);
                     q = q.add(4 * T);
                 }
             }
@@ -104,10 +103,7 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
         for (segment, bytes) in Segments::new(blocks(panels, 0).len(), segment_bytes) {
             let mut sums = [[sink.start(segment, 0), V::splat(0)]; R];
             for at in bytes.step_by(BLOCK_BYTES) {
-                let mut x = [masks[0]; 4];
-                for (s, x) in x.iter_mut().enumerate() {
-                    *x = V::splat(q.add(4 * s).cast::<i32>().read_unaligned());
-                }
+                let x = V::sixteen(q);
                 q = q.add(BLOCK_COLUMNS);
                 ahead.fetch::<V, R>(rows, at);
                 for (r, sums) in sums.iter_mut().enumerate() {
@@ -115,10 +111,10 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
                     V::fetch_near(codes.wrapping_add(NEAR_AHEAD));
                     let low = V::load(codes);
                     let high = low.next_nibble();
-                    for (s, x) in x.into_iter().enumerate() {
-                        let field = if s < 2 { low } else { high }.and(masks[s % 2]);
-                        sums[s % 2] = sums[s % 2].dot(field, x);
-                    }
+                    sums[0] = sums[0].dot_four::<0>(low.and(masks[0]), x);
+                    sums[1] = sums[1].dot_four::<1>(low.and(masks[1]), x);
+                    sums[0] = sums[0].dot_four::<2>(high.and(masks[0]), x);
+                    sums[1] = sums[1].dot_four::<3>(high.and(masks[1]), x);
                 }
             }
             for (r, [ones, fours]) in sums.into_iter().enumerate() {

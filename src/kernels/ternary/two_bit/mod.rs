@@ -3,6 +3,10 @@
 pub(crate) mod dot_u8s8;
 mod lookup_codes;
 pub(crate) mod maddubs;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, unused_imports))]
+pub(crate) mod matrix;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) mod multiply_add;
 mod portable;
 mod tile_codes;
 

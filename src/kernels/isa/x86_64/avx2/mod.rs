@@ -1,10 +1,11 @@
 //! AVX2 with FMA and F16C: 256-bit vectors, 16 registers.
 
 mod int_vector;
-mod vector;
+pub(super) mod vector;
 
 use core::arch::x86_64::__m256i;
 
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::float_kernels;
 use crate::kernels::ternary::instantiate::maddubs_products;
@@ -19,6 +20,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    attention: attention_kernels!(vector::F32x8, Pairs<__m256i>, block: 2, "avx2,fma,f16c"),
     product: maddubs_products! {
         __m256i, "avx2,f16c",
         two_bit: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, 6 => 1;

@@ -1,4 +1,4 @@
-//! [`Vector`] in AVX2 with FMA: 8 lanes, 16 registers.
+//! [`Vector`] in AVX2 with FMA and F16C: 8 lanes, 16 registers.
 //!
 //! | operation | Zen 4 pipes | Golden Cove ports |
 //! |---|---|---|
@@ -30,6 +30,7 @@ unsafe impl Vector for F32x8 {
     intrinsics! {
         fn splat(value: f32) -> Self { F32x8(_mm256_set1_ps(value)) }
         fn load(src: *const f32) -> Self { F32x8(_mm256_loadu_ps(src)) }
+        fn load_f16(src: *const u8) -> Self { F32x8(_mm256_cvtph_ps(_mm_loadu_si128(src.cast()))) }
         fn store(self: Self, dst: *mut f32) { _mm256_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x8(_mm256_add_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x8(_mm256_mul_ps(self.0, other.0)) }

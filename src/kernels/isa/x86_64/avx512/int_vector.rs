@@ -38,8 +38,10 @@ unsafe impl IntVector for __m512i {
         fn and(self: Self, other: Self) -> Self { _mm512_and_si512(self, other) }
         fn add(self: Self, other: Self) -> Self { _mm512_add_epi32(self, other) }
         fn sub(self: Self, other: Self) -> Self { _mm512_sub_epi32(self, other) }
+        fn sub_i8(self: Self, other: Self) -> Self { _mm512_sub_epi8(self, other) }
         fn quarter(self: Self) -> Self { _mm512_srai_epi32::<2>(self) }
         fn over_256(self: Self) -> Self { _mm512_srai_epi32::<8>(self) }
+        fn times_256(self: Self) -> Self { _mm512_slli_epi32::<8>(self) }
         fn next_field(self: Self) -> Self { _mm512_srli_epi32::<2>(self) }
         fn next_nibble(self: Self) -> Self { _mm512_srli_epi32::<4>(self) }
         fn field_at(self: Self, bit: u32) -> Self { _mm512_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
@@ -48,7 +50,7 @@ unsafe impl IntVector for __m512i {
             // ⌊3x / 4⌋ = x − ⌈⌈x / 2⌉ / 2⌉, and its upper two bits are the digit.
             let zero = _mm512_setzero_si512();
             let quarter = _mm512_avg_epu8(_mm512_avg_epu8(self, zero), zero);
-            _mm512_srli_epi32::<6>(_mm512_sub_epi8(self, quarter))
+            _mm512_and_si512(_mm512_srli_epi32::<6>(_mm512_sub_epi8(self, quarter)), _mm512_set1_epi8(3))
         }}
         fn load_scales(from: *const u8, scale_type: ScaleType) -> __m512 {
             match scale_type {

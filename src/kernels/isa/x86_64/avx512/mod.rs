@@ -5,10 +5,11 @@
 //! busy.
 
 mod int_vector;
-mod vector;
+pub(super) mod vector;
 
 use core::arch::x86_64::__m512i;
 
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::float_kernels;
 use crate::kernels::ternary::instantiate::maddubs_products;
@@ -23,6 +24,9 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    attention: attention_kernels!(
+        vector::F32x16, Pairs<__m512i>, block: 4, "avx512f,avx512bw,avx512vl,avx512dq"
+    ),
     product: maddubs_products! {
         __m512i, "avx512f,avx512bw,avx512vl,avx512dq",
         two_bit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2, 7 => 1, 8 => 1, 9 => 1, 10 => 1;

@@ -43,6 +43,7 @@ unsafe impl Vector for F32x16 {
     intrinsics! {
         fn splat(value: f32) -> Self { F32x16(_mm512_set1_ps(value)) }
         fn load(src: *const f32) -> Self { F32x16(_mm512_loadu_ps(src)) }
+        fn load_f16(src: *const u8) -> Self { F32x16(_mm512_cvtph_ps(_mm256_loadu_si256(src.cast()))) }
         fn store(self: Self, dst: *mut f32) { _mm512_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x16(_mm512_add_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x16(_mm512_mul_ps(self.0, other.0)) }

@@ -3,20 +3,24 @@
 use core::arch::x86_64::*;
 
 use super::{avx512, detect, lanes128};
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
 use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
 use crate::kernels::ternary::instantiate::dot_products;
-use crate::kernels::ternary::vector::{DotVector, IntVector};
+use crate::kernels::ternary::vector::{DotVector, FactorVector, IntVector};
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 /// A tile of 12 tokens × 2 panels or 6 × 4 has 24 accumulators of the 32 registers.
 pub(crate) const KERNELS: Kernels = Kernels {
     product: dot_products! {
-        __m512i, "avx512f,avx512bw,avx512vl,avx512vnni",
+        __m512i, "avx512f,avx512bw,avx512vl,avx512vnni", dot_u8s8,
         1 => 8, 2 => 4, 3 => 4, 4 => 4, 5 => 4, 6 => 4, 7 => 2, 8 => 2, 9 => 2, 10 => 2, 11 => 2, 12 => 2;
-        five_trit_int4: 1 => 8, 2 => 4, 3 => 4, 4 => 4;
+        five_trit_int4[one_token_int4]: 1 => 8, 2 => 4, 3 => 4, 4 => 4;
     },
+    attention: attention_kernels!(
+        avx512::vector::F32x16, Fours<__m512i>, block: 4, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"
+    ),
     ..avx512::KERNELS
 };
 
@@ -26,9 +30,33 @@ pub(crate) fn detect() -> bool {
 
 // SAFETY: each method is what the trait says, with AVX-512 F, BW, VL and, for `dot` alone, VNNI.
 unsafe impl DotVector for __m512i {
+    type Sixteen = [Self; 4];
+    const SIGNED: bool = false;
+
     intrinsics! {
         fn dot(self: Self, codes: Self, q: Self) -> Self { _mm512_dpbusd_epi32(self, codes, q) }
-        fn sub_i8(self: Self, other: Self) -> Self { _mm512_sub_epi8(self, other) }
+        fn sixteen(q: *const i8) -> [Self; 4] {{
+            let q = q.cast::<i32>();
+            [
+                Self::splat(q.read_unaligned()),
+                Self::splat(q.add(1).read_unaligned()),
+                Self::splat(q.add(2).read_unaligned()),
+                Self::splat(q.add(3).read_unaligned()),
+            ]
+        }}
+        fn load_trits(from: *const u8) -> Self { Self::load(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_four<const S: usize>(self, codes: Self, q: [Self; 4]) -> Self {
+        // SAFETY: the features, as promised.
+        unsafe { self.dot(codes, q[S]) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl FactorVector for __m512i {
+    intrinsics! {
         fn digit_factors(q: &[i8; QUARTER_COLUMNS], factors: &mut [i8; QUARTER_FACTORS]) {
             // In fours: sixteen of activations, nineteen of factors.
             let (fours, to) = (q.as_ptr().cast::<i32>(), factors.as_mut_ptr().cast::<i32>());

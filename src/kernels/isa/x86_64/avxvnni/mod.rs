@@ -7,19 +7,23 @@
 use core::arch::x86_64::*;
 
 use super::{avx2, detect, lanes128};
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
 use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
 use crate::kernels::ternary::instantiate::dot_products;
-use crate::kernels::ternary::vector::DotVector;
+use crate::kernels::ternary::vector::{DotVector, FactorVector, IntVector};
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 pub(crate) const KERNELS: Kernels = Kernels {
     product: dot_products! {
-        __m256i, "avx2,f16c,avxvnni",
+        __m256i, "avx2,f16c,avxvnni", dot_u8s8,
         1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
-        five_trit_int4: 1 => 4;
+        five_trit_int4[one_token_int4]: 1 => 4;
     },
+    attention: attention_kernels!(
+        avx2::vector::F32x8, Fours<__m256i>, block: 2, "avx2,fma,f16c,avxvnni"
+    ),
     ..avx2::KERNELS
 };
 
@@ -29,9 +33,33 @@ pub(crate) fn detect() -> bool {
 
 // SAFETY: each method is what the trait says, with AVX2 and, for `dot` alone, AVX-VNNI.
 unsafe impl DotVector for __m256i {
+    type Sixteen = [Self; 4];
+    const SIGNED: bool = false;
+
     intrinsics! {
         fn dot(self: Self, codes: Self, q: Self) -> Self { _mm256_dpbusd_avx_epi32(self, codes, q) }
-        fn sub_i8(self: Self, other: Self) -> Self { _mm256_sub_epi8(self, other) }
+        fn sixteen(q: *const i8) -> [Self; 4] {{
+            let q = q.cast::<i32>();
+            [
+                Self::splat(q.read_unaligned()),
+                Self::splat(q.add(1).read_unaligned()),
+                Self::splat(q.add(2).read_unaligned()),
+                Self::splat(q.add(3).read_unaligned()),
+            ]
+        }}
+        fn load_trits(from: *const u8) -> Self { Self::load(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_four<const S: usize>(self, codes: Self, q: [Self; 4]) -> Self {
+        // SAFETY: the features, as promised.
+        unsafe { self.dot(codes, q[S]) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl FactorVector for __m256i {
+    intrinsics! {
         fn digit_factors(q: &[i8; QUARTER_COLUMNS], factors: &mut [i8; QUARTER_FACTORS]) {
             // Of a block, five fours of activations and six of factors: four and four of them, then the last and two.
             for block in 0..3 {

@@ -1,0 +1,59 @@
+//! The int8 matrix products of Armv8.6 on top of [`dotprod`](super::dotprod): `smmla` of two rows and two tokens, and for one
+//! token `usdot`, which takes bytes of five trits as they are.
+
+use core::arch::aarch64::*;
+
+use super::dot::dot;
+use super::int_vector::Rows4;
+use super::{detect, neon};
+use crate::kernels::contract::Kernels;
+use crate::kernels::float::intrinsics;
+use crate::kernels::ternary::instantiate::dot_products;
+use crate::kernels::ternary::vector::MatrixVector;
+
+pub(crate) const KERNELS: Kernels = Kernels {
+    product: dot_products! {
+        Rows4<I8mm>, "neon,dotprod,i8mm", matrix,
+        1 => 4, 2 => 4, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
+        five_trit_int4[one_token_int4_shared]: 1 => 8, 2 => 2, 3 => 2, 4 => 2;
+    },
+    ..neon::KERNELS
+};
+
+pub(crate) fn detect() -> bool {
+    detect::i8mm()
+}
+
+/// The instruction set.
+#[derive(Clone, Copy)]
+pub(super) struct I8mm;
+
+dot! { I8mm, false, "neon,dotprod,i8mm", "usdot" }
+
+/// # Safety
+/// The CPU has `smmla`.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn smmla(mut sums: int32x4_t, codes: uint8x16_t, q: uint8x16_t) -> int32x4_t {
+    // SAFETY: one instruction on registers, which the CPU has.
+    unsafe {
+        core::arch::asm!("smmla {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sums, in(vreg) codes, in(vreg) q,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sums
+}
+
+// SAFETY: each method is what the trait says, with NEON and for `multiply` alone i8mm.
+unsafe impl MatrixVector for Rows4<I8mm> {
+    intrinsics! {
+        fn pair_rows(first: Self, second: Self) -> [Self; 2] {
+            let (first, second) = (first.i32s(), second.i32s());
+            [Self::of_i32s(vzip1q_s32(first, second)), Self::of_i32s(vzip2q_s32(first, second))]
+        }
+        fn multiply(self: Self, codes: Self, q: Self) -> Self { Self::of_i32s(smmla(self.i32s(), codes.0, q.0)) }
+        fn by_token(sums: [Self; 2]) -> [Self; 2] {{
+            let (low, high) = (sums[0].i32s(), sums[1].i32s());
+            [Self::of_i32s(vuzp1q_s32(low, high)), Self::of_i32s(vuzp2q_s32(low, high))]
+        }}
+    }
+}

@@ -1,0 +1,8 @@
+//! AArch64.
+
+mod detect;
+mod dot;
+pub(crate) mod dotprod;
+pub(crate) mod i8mm;
+mod int_vector;
+pub(crate) mod neon;
