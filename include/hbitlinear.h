@@ -6,7 +6,7 @@
  *
  * Rules, for every function:
  * - A function that can fail returns an hbl_status, 0 for success. On any other status all outputs and buffers are
- *   untouched, but the workspace and *error.
+ *   untouched, but the workspace and *error, unless the function says otherwise.
  * - A buffer is a pointer and its number of elements (uint8_t: bytes). The pointer is valid for that many elements and
  *   aligned for their type, and may be NULL if there are none. Nothing is read or written beyond. What is only written,
  *   and a workspace, need not be initialised.
@@ -22,7 +22,7 @@
  * gives. A longer struct or a flag that an older library does not know is HBL_STATUS_NEWER, unless all of the unknown part
  * is 0. A description points to memory of the caller's and copies nothing.
  *
- * Handles (hbl_matrix, hbl_transform, hbl_weights) are memory of the caller's that a function of the library prepares: what
+ * Handles (hbl_matrix, hbl_transform, hbl_weights, hbl_cache, hbl_container, hbl_part) are memory of the caller's that a function of the library prepares: what
  * they are made of is checked once, then. They may be copied, and there is nothing to free; what they point to must live,
  * unchanged, as long as they are used. Memory that no function prepared must at least be initialised; then it is
  * HBL_STATUS_HANDLE. They belong to the process and the version of the library that made them: store blobs, not handles.
@@ -60,6 +60,10 @@
 #define HBL_STAGES_INIT {sizeof(hbl_stages), 0, 0, 0, NULL, NULL, 0, 0, 0.0f, 0.0f, 0}
 #define HBL_WEIGHT_SPEC_INIT {sizeof(hbl_weight_spec), 0, 0, 0, 0, 0, 0}
 #define HBL_LAYER_INIT {sizeof(hbl_layer), 0, 0, NULL, NULL}
+#define HBL_TENSOR_INIT {sizeof(hbl_tensor), 0, 0, 0, 0, NULL, 0, 0.0f, 0}
+#define HBL_EXPORT_SIZES_INIT {sizeof(hbl_export_sizes), 0, 0, 0, 0, 0, 0, 0.0f, 0}
+#define HBL_ENTRY_INIT {sizeof(hbl_entry), 0, 0, 0, NULL, NULL, NULL, 0, {0, 0, 0, 0}, 0, 0}
+#define HBL_CACHE_SPEC_INIT {sizeof(hbl_cache_spec), 0, 0, 0, 0, 0, 0, 0}
 
 /**
  * The ABI this header describes. It grows when a function or a struct changes in a way that a compiled caller would
@@ -82,6 +86,12 @@
  * `hbl_error.row` where the status is not about a row.
  */
 #define HBL_NO_ROW UINT64_MAX
+
+/**
+ * A bit of the `flags` of hbl_tensor: `weight_scale` is given, as the formats of Hugging Face's `bitnet` need it, and no
+ * other takes it.
+ */
+#define HBL_TENSOR_WEIGHT_SCALE 1
 
 /**
  * A bit of the `flags` of hbl_quantize and hbl_stages: a row with a NaN, an infinity or an overflow is no error. It gets
@@ -222,6 +232,46 @@ typedef enum hbl_status_code {
      * A sign is neither 1 nor -1.
      */
     HBL_STATUS_SIGN = 30,
+    /**
+     * A dimension is not a multiple of what a format's blocks, or a packed layout's panels, hold.
+     */
+    HBL_STATUS_MULTIPLE = 31,
+    /**
+     * Weights that are to share a scale have different ones.
+     */
+    HBL_STATUS_SCALE_DIFFERS = 32,
+    /**
+     * A scale that the format keeps in another tensor is not given, or one is that the format does not take.
+     */
+    HBL_STATUS_WEIGHT_SCALE = 33,
+    /**
+     * A contract is refused; the message names the line or word.
+     */
+    HBL_STATUS_CONTRACT = 34,
+    /**
+     * A container has the wrong length.
+     */
+    HBL_STATUS_CONTAINER_LENGTH = 35,
+    /**
+     * The bytes are not a container.
+     */
+    HBL_STATUS_CONTAINER_MAGIC = 36,
+    /**
+     * The container's version is unknown.
+     */
+    HBL_STATUS_CONTAINER_VERSION = 37,
+    /**
+     * The container's header is damaged.
+     */
+    HBL_STATUS_CONTAINER_HEADER = 38,
+    /**
+     * The container's index is damaged.
+     */
+    HBL_STATUS_CONTAINER_INDEX = 39,
+    /**
+     * An entry of the container is damaged, or not of the kind that is asked for.
+     */
+    HBL_STATUS_CONTAINER_ENTRY = 40,
 } hbl_status_code;
 
 /**
@@ -312,6 +362,98 @@ typedef enum hbl_norm {
 } hbl_norm;
 
 /**
+ * A byte format of ternary weights `[N, K]`. None is 0, so that none is a default: reading a tensor as the wrong one of the
+ * same length gives wrong weights and no error. That goes for the two orders of I2_S and the two directions of the scale
+ * of Hugging Face's `bitnet`.
+ */
+typedef enum hbl_format {
+    /**
+     * llama.cpp's TQ1_0: 54 bytes for 256 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_TQ1_0 = 1,
+    /**
+     * llama.cpp's TQ2_0: 66 bytes for 256 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_TQ2_0 = 2,
+    /**
+     * llama.cpp's Q2_0: 18 bytes for 64 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_Q2_0 = 3,
+    /**
+     * Ternary-Bonsai's PQ2_0: 34 bytes for 128 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_PQ2_0 = 4,
+    /**
+     * Ternary-Bonsai's PTQ1_0: 28 bytes for 128 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_PTQ1_0 = 5,
+    /**
+     * bitnet.cpp's I2_S as builds for x86 write it: blocks of 128. N * K is a multiple of 128.
+     */
+    HBL_FORMAT_I2_S_X86 = 6,
+    /**
+     * bitnet.cpp's I2_S as builds for Arm write it: blocks of 64. N * K is a multiple of 64.
+     */
+    HBL_FORMAT_I2_S_ARM = 7,
+    /**
+     * ik_llama.cpp's IQ1_BN: a row of 2 bytes and 13 for 64 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_IQ1_BN = 8,
+    /**
+     * ik_llama.cpp's IQ2_BN: a row of 4 bytes and 16 for 64 weights, of which K is a multiple.
+     */
+    HBL_FORMAT_IQ2_BN = 9,
+    /**
+     * Hugging Face `bitnet` whose `weight_scale` results are multiplied by (linear_class autobitlinear).
+     */
+    HBL_FORMAT_HF_BITNET_MULTIPLY = 10,
+    /**
+     * Hugging Face `bitnet` whose `weight_scale` results are divided by (linear_class bitlinear).
+     */
+    HBL_FORMAT_HF_BITNET_DIVIDE = 11,
+} hbl_format;
+
+/**
+ * What an entry's data is. The numbers are those of the file.
+ */
+typedef enum hbl_kind {
+    /**
+     * A weight blob: hbl_container_weights.
+     */
+    HBL_KIND_WEIGHTS = 1,
+    /**
+     * A tensor's bytes as they were in the source.
+     */
+    HBL_KIND_TENSOR = 2,
+    /**
+     * UTF-8 without a NUL at its end, such as the text for hbl_contract_layer.
+     */
+    HBL_KIND_TEXT = 3,
+    /**
+     * The header of the source file.
+     */
+    HBL_KIND_SOURCE = 4,
+} hbl_kind;
+
+/**
+ * What a contract says of a tensor.
+ */
+typedef enum hbl_contract_says {
+    /**
+     * It does not name the tensor.
+     */
+    HBL_CONTRACT_NOTHING = 0,
+    /**
+     * Its input is quantised as it is.
+     */
+    HBL_CONTRACT_PLAIN = 1,
+    /**
+     * Its input is transformed and quantised.
+     */
+    HBL_CONTRACT_TRANSFORMED = 2,
+} hbl_contract_says;
+
+/**
  * What every function that can fail returns: 0 (HBL_STATUS_OK) or one of `hbl_status_code`.
  */
 typedef int32_t hbl_status;
@@ -330,7 +472,8 @@ typedef struct hbl_error {
      */
     uint32_t reserved;
     /**
-     * The row that was refused (HBL_STATUS_NON_FINITE, HBL_STATUS_CODE, HBL_STATUS_NOT_HADAMARD), else HBL_NO_ROW.
+     * The row that was refused (HBL_STATUS_NON_FINITE, HBL_STATUS_CODE, HBL_STATUS_NOT_HADAMARD,
+     * HBL_STATUS_SCALE_DIFFERS), else HBL_NO_ROW.
      */
     uint64_t row;
     /**
@@ -338,6 +481,143 @@ typedef struct hbl_error {
      */
     char message[HBL_MESSAGE_SIZE];
 } hbl_error;
+
+/**
+ * The shape of a cache of keys and values. Start from HBL_CACHE_SPEC_INIT.
+ */
+typedef struct hbl_cache_spec {
+    /**
+     * sizeof(hbl_cache_spec).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * Bits of a key: 3, 4, 8, 16 (as f16) or 32 (as float).
+     */
+    uint32_t key_bits;
+    /**
+     * Elements of a head, 1 to 65536.
+     */
+    size_t head_size;
+    /**
+     * Heads of keys and of values, at least 1.
+     */
+    size_t kv_heads;
+    /**
+     * Most tokens, at least 1.
+     */
+    size_t capacity;
+    /**
+     * Bits of a value, as those of a key.
+     */
+    uint32_t value_bits;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hbl_cache_spec;
+
+/**
+ * A cache of keys and values. A handle, made by hbl_cache_create; hbl_cache_append and hbl_cache_truncate write it. Its
+ * memory must live as long as the handle is used, and only these functions may write it. Threads may read one cache at the
+ * same time. There is nothing to free. Of copies, use the one that was written last.
+ */
+typedef struct hbl_cache {
+    /**
+     * The library's own.
+     */
+    uint64_t opaque[40];
+} hbl_cache;
+
+/**
+ * The indices `start` to `end` - 1. Passed by value; this struct never grows.
+ */
+typedef struct hbl_range {
+    /**
+     * The first.
+     */
+    size_t start;
+    /**
+     * One beyond the last.
+     */
+    size_t end;
+} hbl_range;
+
+/**
+ * A container (a `.hbl` file) that was opened. A handle, made by hbl_container_open; its bytes must live, unchanged, as long
+ * as it and what is found in it are used. It may be copied, and there is nothing to free.
+ */
+typedef struct hbl_container {
+    /**
+     * The library's own.
+     */
+    uint64_t opaque[16];
+} hbl_container;
+
+/**
+ * An entry of a container: what the index says of it, and where its data is. Start from HBL_ENTRY_INIT.
+ */
+typedef struct hbl_entry {
+    /**
+     * sizeof(hbl_entry).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * An hbl_kind.
+     */
+    uint32_t kind;
+    /**
+     * Its number, counted from 0 in the order of the data.
+     */
+    size_t number;
+    /**
+     * Its name, within the container: UTF-8 that ends with NUL.
+     */
+    const char *name;
+    /**
+     * What the source calls the data's type, likewise: of weights hbl_format_name() of the format that they came from, or "".
+     */
+    const char *type_name;
+    /**
+     * Its data, within the container.
+     */
+    const uint8_t *data;
+    /**
+     * Bytes of it.
+     */
+    size_t data_len;
+    /**
+     * The dimensions, outermost first: N and K of weights. Those that there are not are 0.
+     */
+    uint64_t shape[4];
+    /**
+     * Number of dimensions, at most 4.
+     */
+    uint32_t dimensions;
+    /**
+     * CRC-32 of the data, as the index says.
+     */
+    uint32_t crc;
+} hbl_entry;
+
+/**
+ * Packed weights, opened. A handle, made by hbl_weights_open or hbl_weights_open_verified: the header is checked then, not
+ * at each use. The blob must live, unchanged, as long as the handle is used. It may be copied, and there is nothing to
+ * free.
+ */
+typedef struct hbl_weights {
+    /**
+     * The library's own.
+     */
+    uint64_t opaque[32];
+} hbl_weights;
 
 /**
  * An orthonormal transform of rows, (H_factors[0] x ... x H_power_of_two) / sqrt(n) with Kronecker products x, on each
@@ -351,6 +631,135 @@ typedef struct hbl_transform {
      */
     uint64_t opaque[64];
 } hbl_transform;
+
+/**
+ * How a tensor is written: lines, runs of bytes that threads can write independently (a row in the formats whose rows are
+ * bytes of their own), and a tail. Start from HBL_EXPORT_SIZES_INIT.
+ */
+typedef struct hbl_export_sizes {
+    /**
+     * sizeof(hbl_export_sizes).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * 1 if the format keeps the scale in another tensor, else 0.
+     */
+    uint32_t has_weight_scale;
+    /**
+     * Bytes of the tensor: lines * line_len + tail_len.
+     */
+    size_t len;
+    /**
+     * Number of lines.
+     */
+    size_t lines;
+    /**
+     * Bytes of a line.
+     */
+    size_t line_len;
+    /**
+     * Bytes behind the lines; 0 for most formats.
+     */
+    size_t tail_len;
+    /**
+     * What to store in that other tensor, else 0.
+     */
+    float weight_scale;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hbl_export_sizes;
+
+/**
+ * A tensor of N outputs (rows) and K inputs in an hbl_format; a GGUF file states K first. Start from HBL_TENSOR_INIT.
+ */
+typedef struct hbl_tensor {
+    /**
+     * sizeof(hbl_tensor).
+     */
+    size_t struct_size;
+    /**
+     * 0 or HBL_TENSOR_WEIGHT_SCALE.
+     */
+    uint32_t flags;
+    /**
+     * An hbl_format; 0 is none.
+     */
+    uint32_t format;
+    /**
+     * N, at least 1.
+     */
+    size_t outputs;
+    /**
+     * K, at least 1.
+     */
+    size_t inputs;
+    /**
+     * Its bytes.
+     */
+    const uint8_t *bytes;
+    /**
+     * What hbl_format_tensor_len says.
+     */
+    size_t bytes_len;
+    /**
+     * The scale that the format keeps in another tensor, as it is stored there.
+     */
+    float weight_scale;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} hbl_tensor;
+
+/**
+ * Shape and format of a weight matrix `[N, K]`: N outputs, K inputs. Start from HBL_WEIGHT_SPEC_INIT.
+ */
+typedef struct hbl_weight_spec {
+    /**
+     * sizeof(hbl_weight_spec).
+     */
+    size_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+    /**
+     * An hbl_layout.
+     */
+    uint32_t layout;
+    /**
+     * N, at least 1.
+     */
+    size_t outputs;
+    /**
+     * K, at least 1.
+     */
+    size_t inputs;
+    /**
+     * An hbl_scaling.
+     */
+    uint32_t scaling;
+    /**
+     * Inputs that share a scale: 64, 128 or 256 where the scaling is by group, else 0.
+     */
+    uint32_t group;
+} hbl_weight_spec;
+
+/**
+ * What hbl_import_pack_rows leaves of a part, for hbl_import_finish. A handle; it points to nothing.
+ */
+typedef struct hbl_part {
+    /**
+     * The library's own.
+     */
+    uint64_t opaque[16];
+} hbl_part;
 
 /**
  * What a row of K inputs goes through before the product: the norm if there is one, the transform if there is one, the
@@ -404,18 +813,6 @@ typedef struct hbl_stages {
      */
     uint32_t reserved;
 } hbl_stages;
-
-/**
- * Packed weights, opened. A handle, made by hbl_weights_open or hbl_weights_open_verified: the header is checked then, not
- * at each use. The blob must live, unchanged, as long as the handle is used. It may be copied, and there is nothing to
- * free.
- */
-typedef struct hbl_weights {
-    /**
-     * The library's own.
-     */
-    uint64_t opaque[32];
-} hbl_weights;
 
 /**
  * A layer: Y = Q_w(W) Q_a(Hadamard(Norm(X))), with `[M, K]` row-major X and `[M, N]` Y. Hosts with threads call its two
@@ -536,54 +933,6 @@ typedef struct hbl_activations {
     int32_t *sums;
 } hbl_activations;
 
-/**
- * The indices `start` to `end` - 1. Passed by value; this struct never grows.
- */
-typedef struct hbl_range {
-    /**
-     * The first.
-     */
-    size_t start;
-    /**
-     * One beyond the last.
-     */
-    size_t end;
-} hbl_range;
-
-/**
- * Shape and format of a weight matrix `[N, K]`: N outputs, K inputs. Start from HBL_WEIGHT_SPEC_INIT.
- */
-typedef struct hbl_weight_spec {
-    /**
-     * sizeof(hbl_weight_spec).
-     */
-    size_t struct_size;
-    /**
-     * 0.
-     */
-    uint32_t flags;
-    /**
-     * An hbl_layout.
-     */
-    uint32_t layout;
-    /**
-     * N, at least 1.
-     */
-    size_t outputs;
-    /**
-     * K, at least 1.
-     */
-    size_t inputs;
-    /**
-     * An hbl_scaling.
-     */
-    uint32_t scaling;
-    /**
-     * Inputs that share a scale: 64, 128 or 256 where the scaling is by group, else 0.
-     */
-    uint32_t group;
-} hbl_weight_spec;
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -634,6 +983,157 @@ hbl_status hbl_absmean_rows(uint32_t backend,
                             struct hbl_error *error);
 
 /**
+ * Stores the bytes of memory of a cache. They may have any alignment and content.
+ *
+ * Fails with HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_VALUE (bits, reserved).
+ */
+HBL_API
+hbl_status hbl_cache_bytes_len(const struct hbl_cache_spec *spec,
+                               size_t *bytes,
+                               struct hbl_error *error);
+
+/**
+ * Makes an empty cache in `memory`, of hbl_cache_bytes_len bytes at least.
+ *
+ * Fails as hbl_cache_bytes_len, or with HBL_STATUS_LENGTH.
+ */
+HBL_API
+hbl_status hbl_cache_create(const struct hbl_cache_spec *spec,
+                            uint8_t *memory,
+                            size_t memory_len,
+                            struct hbl_cache *cache,
+                            struct hbl_error *error);
+
+/**
+ * Stores the number of tokens in a cache.
+ *
+ * Fails with HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_cache_len(const struct hbl_cache *cache,
+                         size_t *tokens,
+                         struct hbl_error *error);
+
+/**
+ * Forgets all tokens but the first `tokens`.
+ *
+ * Fails with HBL_STATUS_HANDLE, or HBL_STATUS_RANGE if there are fewer.
+ */
+HBL_API
+hbl_status hbl_cache_truncate(struct hbl_cache *cache,
+                              size_t tokens,
+                              struct hbl_error *error);
+
+/**
+ * Appends tokens, quantised: rows of kv_heads * head_size floats each, after the rotary embedding; head h of a row is its
+ * elements from h * head_size on. Rows are a stride of floats apart (0 means contiguous), within the floats of their `len`.
+ * A head's largest magnitude g makes the code q = round_half_even((x / g + 1) * (2^bits - 1) / 2) of an element, which is
+ * worth (2q / (2^bits - 1) - 1) * g.
+ *
+ * Fails with HBL_STATUS_HANDLE, HBL_STATUS_LENGTH, HBL_STATUS_STRIDE, HBL_STATUS_RANGE if the capacity does not suffice, or
+ * HBL_STATUS_NON_FINITE naming the first token with a NaN or an infinity, or, for 16 bits, with a value from 65520 on. Then
+ * nothing is appended.
+ */
+HBL_API
+hbl_status hbl_cache_append(uint32_t backend,
+                            struct hbl_cache *cache,
+                            size_t tokens,
+                            const float *keys,
+                            size_t keys_len,
+                            size_t keys_stride,
+                            const float *values,
+                            size_t values_len,
+                            size_t values_stride,
+                            struct hbl_error *error);
+
+/**
+ * Stores the bytes of workspace that hbl_attention and hbl_attention_scores need for heads of so many elements and so many
+ * tokens. They may have any alignment and content.
+ *
+ * Fails with HBL_STATUS_SIZE_OVERFLOW.
+ */
+HBL_API
+hbl_status hbl_attention_workspace_len(size_t head_size,
+                                       size_t tokens,
+                                       size_t *bytes,
+                                       struct hbl_error *error);
+
+/**
+ * Attention of one token: for each query head of `heads`, softmax(scale * q k) v over the first `tokens_visible` tokens of
+ * the cache. `queries` holds all heads of the token, after the rotary embedding: a multiple of kv_heads, and query head h
+ * goes with kv head h / (query heads / kv_heads). `query_bits` is 4, quantised as keys are, or 32. `out` is where the first
+ * head of `heads` goes; the others follow. Threads may take different heads at the same time, and any cut gives the same
+ * result.
+ *
+ * Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits; queries that are not whole heads), HBL_STATUS_ZERO_SIZE
+ * (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or HBL_STATUS_NON_FINITE naming the
+ * first head of `heads` with a NaN or an infinity.
+ */
+HBL_API
+hbl_status hbl_attention(uint32_t backend,
+                         const struct hbl_cache *cache,
+                         const float *queries,
+                         size_t queries_len,
+                         uint32_t query_bits,
+                         struct hbl_range heads,
+                         size_t tokens_visible,
+                         float scale,
+                         float *out,
+                         size_t out_len,
+                         uint8_t *workspace,
+                         size_t workspace_len,
+                         struct hbl_error *error);
+
+/**
+ * The first step of hbl_attention alone, of one kv head and any range of tokens: scores[i] = scale * sum over a head's
+ * elements of query * key of token tokens.start + i. There is a score for each token of the range.
+ *
+ * Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits), HBL_STATUS_RANGE, HBL_STATUS_LENGTH, HBL_STATUS_ZERO_SIZE,
+ * HBL_STATUS_WORKSPACE or, for 4 bits, HBL_STATUS_NON_FINITE.
+ */
+HBL_API
+hbl_status hbl_attention_scores(uint32_t backend,
+                                const struct hbl_cache *cache,
+                                size_t kv_head,
+                                const float *query,
+                                size_t query_len,
+                                uint32_t query_bits,
+                                struct hbl_range tokens,
+                                float scale,
+                                float *scores,
+                                size_t scores_len,
+                                uint8_t *workspace,
+                                size_t workspace_len,
+                                struct hbl_error *error);
+
+/**
+ * The second step: scores[i] = exp(scores[i] - max) / sum, in place. -infinity becomes 0; where one is NaN or +infinity, or
+ * all are -infinity, all become NaN.
+ */
+HBL_API
+hbl_status hbl_attention_softmax(uint32_t backend,
+                                 float *scores,
+                                 size_t scores_len,
+                                 struct hbl_error *error);
+
+/**
+ * The third step, of one kv head and any range of its elements: out[i] = sum over t of weights[t] * value of element
+ * elements.start + i of token t, over the first `weights_len` tokens.
+ *
+ * Fails with HBL_STATUS_HANDLE, HBL_STATUS_RANGE or HBL_STATUS_LENGTH.
+ */
+HBL_API
+hbl_status hbl_attention_weighted_sum(uint32_t backend,
+                                      const struct hbl_cache *cache,
+                                      size_t kv_head,
+                                      const float *weights,
+                                      size_t weights_len,
+                                      struct hbl_range elements,
+                                      float *out,
+                                      size_t out_len,
+                                      struct hbl_error *error);
+
+/**
  * Writes the numbers of the backends this CPU can run, in falling order of speed and scalar (0) last, but no more than
  * `capacity` of them; `count` receives how many there are. Numbers are append-only, so they may be stored. `ids` may
  * be NULL if `capacity` is 0.
@@ -662,8 +1162,8 @@ hbl_status hbl_backend_from_name(const char *name,
                                  struct hbl_error *error);
 
 /**
- * The number of the backend that HBL_BACKEND_BEST stands for at the moment. A backend that has never run on a real CPU
- * (at present `amx`) is not chosen, only taken by number or with hbl_backend_force.
+ * The number of the backend that HBL_BACKEND_BEST stands for at the moment. The backend `amx`, which has never run on a
+ * real CPU, is not chosen, only taken by number or with hbl_backend_force.
  */
 HBL_API
 uint32_t hbl_backend_best(void);
@@ -685,11 +1185,280 @@ hbl_status hbl_backend_force(uint32_t backend,
                              struct hbl_error *error);
 
 /**
- * What a status means, in one line of ASCII; "unknown status" for a number this library does not know. A static
- * string, never NULL.
+ * Opens a container, the bytes of a whole file: checks its header and index and reads nothing else, so that a mapped file
+ * of any size opens at once.
+ *
+ * Fails with HBL_STATUS_CONTAINER_LENGTH, HBL_STATUS_CONTAINER_MAGIC, HBL_STATUS_CONTAINER_VERSION,
+ * HBL_STATUS_CONTAINER_HEADER, HBL_STATUS_CONTAINER_INDEX or HBL_STATUS_CONTAINER_ENTRY (the message has the entry's number
+ * and what was expected of it).
  */
 HBL_API
-const char *hbl_status_text(hbl_status status);
+hbl_status hbl_container_open(const uint8_t *file,
+                              size_t file_len,
+                              struct hbl_container *container,
+                              struct hbl_error *error);
+
+/**
+ * The number of entries.
+ *
+ * Fails with HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_container_len(const struct hbl_container *container,
+                             size_t *count,
+                             struct hbl_error *error);
+
+/**
+ * An entry by its number, from 0 in the order of the data. `entry` is a description that was initialised: its fields are
+ * written as far as its struct_size reaches.
+ *
+ * Fails with HBL_STATUS_RANGE or HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_container_entry(const struct hbl_container *container,
+                               size_t number,
+                               struct hbl_entry *entry,
+                               struct hbl_error *error);
+
+/**
+ * An entry by its name. `entry` is as for hbl_container_entry.
+ *
+ * Fails with HBL_STATUS_NAME (no entry has it) or HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_container_find(const struct hbl_container *container,
+                              const char *name,
+                              struct hbl_entry *entry,
+                              struct hbl_error *error);
+
+/**
+ * Reads the data of an entry and compares it with the checksum of the index.
+ *
+ * Fails with HBL_STATUS_CONTAINER_ENTRY, HBL_STATUS_RANGE or HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_container_verify(const struct hbl_container *container,
+                                size_t number,
+                                struct hbl_error *error);
+
+/**
+ * Opens the weights of an entry and checks all of them, as hbl_weights_open does. Nothing is copied.
+ *
+ * Fails as hbl_weights_open does; with HBL_STATUS_CONTAINER_ENTRY (no weights, or of another shape than the index says),
+ * HBL_STATUS_RANGE or HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_container_weights(const struct hbl_container *container,
+                                 size_t number,
+                                 struct hbl_weights *weights,
+                                 struct hbl_error *error);
+
+/**
+ * Opens the weights of an entry of a file that is known to be whole: checks their header only, as hbl_weights_open_verified
+ * does, so that a mapped file is not read through.
+ *
+ * Fails as hbl_weights_open_verified does; with HBL_STATUS_CONTAINER_ENTRY, HBL_STATUS_RANGE or HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_container_weights_verified(const struct hbl_container *container,
+                                          size_t number,
+                                          struct hbl_weights *weights,
+                                          struct hbl_error *error);
+
+/**
+ * Reads a contract, and gives what it says (an hbl_contract_says) of the tensor of that name with K inputs: its transform
+ * and its rule (an hbl_rule). `transform` is written with HBL_CONTRACT_TRANSFORMED only, and `rule` unless it is
+ * HBL_CONTRACT_NOTHING. Checks the whole text each time. It is UTF-8, `contract_len` bytes of it, such as
+ *
+ *     hbitlinear-contract 1
+ *     # tensor                  transform       rule
+ *     blk.*.attn_output.weight  paley1:20*128   a4-absmean
+ *     blk.*.ffn_down.weight     each:256        a4-absmean
+ *     blk.*.attn_q.weight       none            a8-absmax
+ *
+ * `*` in a name stands for a run of digits; `each:` applies a transform to each block of its length.
+ *
+ * Fails with HBL_STATUS_CONTRACT, whose message names the line or word; or HBL_STATUS_NAME (a tensor's name that is not
+ * UTF-8).
+ */
+HBL_API
+hbl_status hbl_contract_layer(const char *contract,
+                              size_t contract_len,
+                              const char *tensor,
+                              size_t inputs,
+                              uint32_t *says,
+                              struct hbl_transform *transform,
+                              uint32_t *rule,
+                              struct hbl_error *error);
+
+/**
+ * What it takes to write the weights in an hbl_format. `sizes` is a description that was initialised: its fields are
+ * written as far as its struct_size reaches.
+ *
+ * Fails as hbl_format_tensor_len does; with HBL_STATUS_SCALE_DIFFERS (the format has one scale for the tensor, the weights
+ * have several), HBL_STATUS_SCALE (no value is stored for the scale, as no f32 has it as its reciprocal) or
+ * HBL_STATUS_HANDLE.
+ */
+HBL_API
+hbl_status hbl_export_query(const struct hbl_weights *weights,
+                            uint32_t format,
+                            struct hbl_export_sizes *sizes,
+                            struct hbl_error *error);
+
+/**
+ * Writes the whole tensor: hbl_export_query's `len` bytes.
+ *
+ * Fails as hbl_export_query does; with HBL_STATUS_LENGTH. Also with HBL_STATUS_SCALE_DIFFERS (weights that share a scale in
+ * the format have different ones) or HBL_STATUS_SCALE (not an f16 where the format stores those): then `bytes` may be written
+ * in part.
+ */
+HBL_API
+hbl_status hbl_export_write(const struct hbl_weights *weights,
+                            uint32_t format,
+                            uint8_t *bytes,
+                            size_t bytes_len,
+                            struct hbl_error *error);
+
+/**
+ * Writes some lines, of hbl_export_query's `line_len` bytes each.
+ *
+ * Fails as hbl_export_write does; with HBL_STATUS_RANGE.
+ */
+HBL_API
+hbl_status hbl_export_write_lines(const struct hbl_weights *weights,
+                                  uint32_t format,
+                                  struct hbl_range lines,
+                                  uint8_t *bytes,
+                                  size_t bytes_len,
+                                  struct hbl_error *error);
+
+/**
+ * Writes the tail: hbl_export_query's `tail_len` bytes.
+ *
+ * Fails as hbl_export_query does; with HBL_STATUS_LENGTH.
+ */
+HBL_API
+hbl_status hbl_export_write_tail(const struct hbl_weights *weights,
+                                 uint32_t format,
+                                 uint8_t *bytes,
+                                 size_t bytes_len,
+                                 struct hbl_error *error);
+
+/**
+ * The name of an hbl_format, such as "tq2_0" (what a container has as the type's name of weights that came from it), or
+ * NULL if none has that number. A static string.
+ */
+HBL_API
+const char *hbl_format_name(uint32_t format);
+
+/**
+ * The hbl_format with that name.
+ *
+ * Fails with HBL_STATUS_NAME.
+ */
+HBL_API
+hbl_status hbl_format_from_name(const char *name,
+                                uint32_t *format,
+                                struct hbl_error *error);
+
+/**
+ * Bytes of a tensor of N outputs and K inputs in an hbl_format. A GGUF file states K first.
+ *
+ * Fails with HBL_STATUS_VALUE (format), HBL_STATUS_ZERO_SIZE, HBL_STATUS_SIZE_OVERFLOW or HBL_STATUS_MULTIPLE.
+ */
+HBL_API
+hbl_status hbl_format_tensor_len(uint32_t format,
+                                 size_t outputs,
+                                 size_t inputs,
+                                 size_t *tensor_len,
+                                 struct hbl_error *error);
+
+/**
+ * Shape and format of the packed weights, with the coarsest scaling that holds the tensor's scales exactly: by tensor, by
+ * row, or by group as the format has them. Reads every scale, and the weights where scales differ. Weights that are all 0
+ * fit any scale. `spec` is a description that was initialised: its fields are written as far as its struct_size reaches.
+ *
+ * Fails as hbl_format_tensor_len does; with HBL_STATUS_LENGTH, HBL_STATUS_SCALE (not finite), HBL_STATUS_WEIGHT_SCALE
+ * (not given where it is needed, or given where it is not) or HBL_STATUS_VALUE (layout).
+ */
+HBL_API
+hbl_status hbl_import_spec(const struct hbl_tensor *tensor,
+                           uint32_t layout,
+                           struct hbl_weight_spec *spec,
+                           struct hbl_error *error);
+
+/**
+ * The K weights -1, 0, 1 of a row.
+ *
+ * Fails as hbl_format_tensor_len does; with HBL_STATUS_RANGE, HBL_STATUS_LENGTH, HBL_STATUS_WEIGHT_SCALE or
+ * HBL_STATUS_CODE (a code 3 of the formats of two bits; then `weights` may be written in part).
+ */
+HBL_API
+hbl_status hbl_import_row(const struct hbl_tensor *tensor,
+                          size_t output,
+                          int8_t *weights,
+                          size_t weights_len,
+                          struct hbl_error *error);
+
+/**
+ * The scale of a weight, as it is stored, finite or not.
+ *
+ * Fails as hbl_format_tensor_len does; with HBL_STATUS_RANGE, HBL_STATUS_LENGTH or HBL_STATUS_WEIGHT_SCALE.
+ */
+HBL_API
+hbl_status hbl_import_scale(const struct hbl_tensor *tensor,
+                            size_t output,
+                            size_t input,
+                            float *scale,
+                            struct hbl_error *error);
+
+/**
+ * Packs a tensor into a blob, exactly or not at all: with the spec of hbl_import_spec, or one of the same shape with
+ * another layout or a finer scaling.
+ *
+ * Fails as hbl_import_spec and hbl_weights_packed_len do; with HBL_STATUS_LENGTH. Also with HBL_STATUS_CODE (a code 3 of the
+ * formats of two bits), HBL_STATUS_SCALE (not finite, or not an f16 where the blob stores those) or
+ * HBL_STATUS_SCALE_DIFFERS (weights that would share a scale have different ones): then the blob may be written in part, but
+ * does not open.
+ */
+HBL_API
+hbl_status hbl_import_pack(const struct hbl_tensor *tensor,
+                           const struct hbl_weight_spec *spec,
+                           uint8_t *blob,
+                           size_t blob_len,
+                           struct hbl_error *error);
+
+/**
+ * Packs a range of a tensor's outputs, so that threads share the work: each with a range of its own, all with the same
+ * `spec` and `blob`, of which each call writes its own bytes only. Ranges start and end at multiples of
+ * hbl_product_preferred_outputs(), or at N. When all of them are packed, hbl_import_finish makes them a blob.
+ *
+ * Fails as hbl_import_pack does; with HBL_STATUS_RANGE or HBL_STATUS_MULTIPLE.
+ */
+HBL_API
+hbl_status hbl_import_pack_rows(const struct hbl_tensor *tensor,
+                                const struct hbl_weight_spec *spec,
+                                struct hbl_range outputs,
+                                uint8_t *blob,
+                                size_t blob_len,
+                                struct hbl_part *part,
+                                struct hbl_error *error);
+
+/**
+ * Makes a blob of the parts that hbl_import_pack_rows packed, given in the order of their outputs: writes its header and
+ * the scale that all share.
+ *
+ * Fails as hbl_weights_packed_len does; with HBL_STATUS_LENGTH (also if outputs are missing), HBL_STATUS_RANGE (parts that do
+ * not follow each other), HBL_STATUS_ZERO_SIZE (no parts), HBL_STATUS_SCALE_DIFFERS or HBL_STATUS_HANDLE. On HBL_STATUS_LENGTH
+ * for missing outputs the blob's first bytes are zero, so that it does not open.
+ */
+HBL_API
+hbl_status hbl_import_finish(const struct hbl_weight_spec *spec,
+                             const struct hbl_part *parts,
+                             size_t part_count,
+                             uint8_t *blob,
+                             size_t blob_len,
+                             struct hbl_error *error);
 
 /**
  * Checks a layer and gives the bytes of workspace for hbl_layer_forward of `tokens` rows. It may have any alignment and
@@ -889,6 +1658,13 @@ hbl_status hbl_stages_quantize(uint32_t backend,
                                uint8_t *workspace,
                                size_t workspace_len,
                                struct hbl_error *error);
+
+/**
+ * What a status means, in one line of ASCII; "unknown status" for a number this library does not know. A static
+ * string, never NULL.
+ */
+HBL_API
+const char *hbl_status_text(hbl_status status);
 
 /**
  * A transform from its name: outer factors as family:order, then a power of two, joined by `*`, such as "1024",

@@ -1,8 +1,9 @@
 //! Ternary weights from trained ones.
 
 use super::backend::backend;
-use super::error::{guard, hbl_error, hbl_status};
+use super::error::{guard, hbl_error};
 use super::memory::Writes;
+use super::status::hbl_status;
 
 /// Ternary weights from trained ones: w = clamp(round_half_even(W / (a + epsilon)), -1, 1) with a = mean |W| over all
 /// `weights_len` weights, which is stored in `scale`.

@@ -4,8 +4,9 @@ use core::ffi::{CStr, c_char};
 
 use core_crate::{Backend, BackendId, Error};
 
-use super::error::{Result, guard, hbl_error, hbl_status};
+use super::error::{Result, guard, hbl_error};
 use super::memory::{Writes, text};
+use super::status::hbl_status;
 
 /// The `backend` argument that means the best of this CPU, or the one set with hbl_backend_force.
 pub const HBL_BACKEND_BEST: u32 = u32::MAX;
@@ -99,8 +100,8 @@ pub unsafe extern "C" fn hbl_backend_from_name(
     unsafe { guard(error, body) }
 }
 
-/// The number of the backend that HBL_BACKEND_BEST stands for at the moment. A backend that has never run on a real CPU
-/// (at present `amx`) is not chosen, only taken by number or with hbl_backend_force.
+/// The number of the backend that HBL_BACKEND_BEST stands for at the moment. The backend `amx`, which has never run on a
+/// real CPU, is not chosen, only taken by number or with hbl_backend_force.
 #[unsafe(no_mangle)]
 pub extern "C" fn hbl_backend_best() -> u32 {
     Backend::best().id() as u32

@@ -1,82 +1,13 @@
-//! Status numbers, and what they were about.
+//! Details of a refusal, and how a function ends.
 
 use core::fmt::{self, Write};
 use core::panic::AssertUnwindSafe;
 
 use core_crate::Error;
+use core_crate::interop::contract::ContractError;
 
-/// What every function that can fail returns: 0 (HBL_STATUS_OK) or one of `hbl_status_code`.
-pub type hbl_status = i32;
-
-/// The statuses. Append-only: a number never changes its meaning.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum hbl_status_code {
-    /// Success.
-    HBL_STATUS_OK = 0,
-    /// A required pointer is null.
-    HBL_STATUS_NULL_POINTER = 1,
-    /// A buffer has the wrong length, or two arguments disagree about a dimension.
-    HBL_STATUS_LENGTH = 2,
-    /// A product of sizes overflows, or a dimension is beyond what the format holds.
-    HBL_STATUS_SIZE_OVERFLOW = 3,
-    /// A dimension is zero that must not be.
-    HBL_STATUS_ZERO_SIZE = 4,
-    /// Two buffers overlap, and one of them is written.
-    HBL_STATUS_OVERLAP = 5,
-    /// A row holds a NaN or an infinity, or overflows to one.
-    HBL_STATUS_NON_FINITE = 6,
-    /// An epsilon is negative, infinite or NaN.
-    HBL_STATUS_EPSILON = 7,
-    /// A weight blob has the wrong length.
-    HBL_STATUS_BLOB_LENGTH = 8,
-    /// The bytes are not a weight blob.
-    HBL_STATUS_BLOB_MAGIC = 9,
-    /// The weight blob's version is unknown.
-    HBL_STATUS_BLOB_VERSION = 10,
-    /// The weight blob's header is damaged.
-    HBL_STATUS_BLOB_HEADER = 11,
-    /// The weight blob's scales or codes are damaged.
-    HBL_STATUS_BLOB_PAYLOAD = 12,
-    /// A weight is not ternary.
-    HBL_STATUS_CODE = 13,
-    /// A weight scale is not finite, or not an f16 where it is stored as one.
-    HBL_STATUS_SCALE = 14,
-    /// No such transform or matrix: its spelling, an order, a length or the number of factors.
-    HBL_STATUS_TRANSFORM = 15,
-    /// The caller's matrix is not a Hadamard matrix.
-    HBL_STATUS_NOT_HADAMARD = 16,
-    /// The row length does not fit the transform.
-    HBL_STATUS_TRANSFORM_LENGTH = 17,
-    /// No backend has that number.
-    HBL_STATUS_UNKNOWN_BACKEND = 18,
-    /// This machine cannot run the backend.
-    HBL_STATUS_BACKEND_UNAVAILABLE = 19,
-    /// A range is reversed or out of bounds.
-    HBL_STATUS_RANGE = 20,
-    /// A stride is shorter than a row.
-    HBL_STATUS_STRIDE = 21,
-    /// The workspace is too small.
-    HBL_STATUS_WORKSPACE = 22,
-    /// An argument or a field is outside its documented set.
-    HBL_STATUS_VALUE = 23,
-    /// A defect of the library itself; nothing else produces it.
-    HBL_STATUS_INTERNAL = 24,
-    /// A pointer is not aligned for its element.
-    HBL_STATUS_MISALIGNED = 25,
-    /// A description's struct_size is none: it was not set by its initialiser.
-    HBL_STATUS_STRUCT_SIZE = 26,
-    /// A description asks for something that this library does not know: it was made for a newer one.
-    HBL_STATUS_NEWER = 27,
-    /// A handle was not made by this library, or was written to.
-    HBL_STATUS_HANDLE = 28,
-    /// A name is none of its set.
-    HBL_STATUS_NAME = 29,
-    /// A sign is neither 1 nor -1.
-    HBL_STATUS_SIGN = 30,
-}
-
-use hbl_status_code::*;
+use super::status::hbl_status_code::*;
+use super::status::{hbl_status, hbl_status_code};
 
 /// Bytes of `hbl_error.message`, the NUL included.
 pub const HBL_MESSAGE_SIZE: usize = 184;
@@ -92,7 +23,8 @@ pub struct hbl_error {
     pub status: hbl_status,
     /// Explicit padding; 0.
     pub reserved: u32,
-    /// The row that was refused (HBL_STATUS_NON_FINITE, HBL_STATUS_CODE, HBL_STATUS_NOT_HADAMARD), else HBL_NO_ROW.
+    /// The row that was refused (HBL_STATUS_NON_FINITE, HBL_STATUS_CODE, HBL_STATUS_NOT_HADAMARD,
+    /// HBL_STATUS_SCALE_DIFFERS), else HBL_NO_ROW.
     pub row: u64,
     /// Which argument was refused, what was expected and what came: UTF-8, NUL-terminated; empty on success.
     pub message: [core::ffi::c_char; HBL_MESSAGE_SIZE],
@@ -102,14 +34,43 @@ pub struct hbl_error {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Failure {
     Core(Error),
-    Null { argument: &'static str },
-    Misaligned { argument: &'static str, alignment: usize },
-    Overlap { first: &'static str, second: &'static str },
-    StructSize { argument: &'static str, initialiser: &'static str, actual: usize },
-    NewerFields { argument: &'static str, known: usize, actual: usize },
-    NewerFlags { argument: &'static str, flags: u32 },
-    Reserved { argument: &'static str },
-    Handle { argument: &'static str, maker: &'static str },
+    Null {
+        argument: &'static str,
+    },
+    Misaligned {
+        argument: &'static str,
+        alignment: usize,
+    },
+    Overlap {
+        first: &'static str,
+        second: &'static str,
+    },
+    StructSize {
+        argument: &'static str,
+        initialiser: &'static str,
+        actual: usize,
+    },
+    NewerFields {
+        argument: &'static str,
+        known: usize,
+        actual: usize,
+    },
+    NewerFlags {
+        argument: &'static str,
+        flags: u32,
+    },
+    Reserved {
+        argument: &'static str,
+    },
+    Handle {
+        argument: &'static str,
+        maker: &'static str,
+    },
+    /// What it names is the caller's text, which outlives the call.
+    Contract(ContractError<'static>),
+    Utf8 {
+        argument: &'static str,
+    },
 }
 
 pub(crate) type Result<T> = core::result::Result<T, Failure>;
@@ -117,6 +78,12 @@ pub(crate) type Result<T> = core::result::Result<T, Failure>;
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::Core(error)
+    }
+}
+
+impl From<ContractError<'static>> for Failure {
+    fn from(error: ContractError<'static>) -> Failure {
+        Failure::Contract(error)
     }
 }
 
@@ -130,11 +97,12 @@ impl Failure {
             Failure::NewerFields { .. } | Failure::NewerFlags { .. } => HBL_STATUS_NEWER,
             Failure::Reserved { .. } => HBL_STATUS_VALUE,
             Failure::Handle { .. } => HBL_STATUS_HANDLE,
+            Failure::Contract(_) | Failure::Utf8 { .. } => HBL_STATUS_CONTRACT,
             Failure::Core(error) => match error {
                 Error::Length { .. } => HBL_STATUS_LENGTH,
                 Error::SizeOverflow { .. } => HBL_STATUS_SIZE_OVERFLOW,
                 Error::Zero { .. } => HBL_STATUS_ZERO_SIZE,
-                Error::NonFinite { .. } => HBL_STATUS_NON_FINITE,
+                Error::NonFinite { .. } | Error::NonFiniteHead { .. } => HBL_STATUS_NON_FINITE,
                 Error::Epsilon { .. } => HBL_STATUS_EPSILON,
                 Error::BlobLength { .. } => HBL_STATUS_BLOB_LENGTH,
                 Error::BlobMagic => HBL_STATUS_BLOB_MAGIC,
@@ -158,6 +126,15 @@ impl Failure {
                 Error::Stride { .. } => HBL_STATUS_STRIDE,
                 Error::Workspace { .. } => HBL_STATUS_WORKSPACE,
                 Error::Value { .. } => HBL_STATUS_VALUE,
+                Error::Multiple { .. } => HBL_STATUS_MULTIPLE,
+                Error::ScaleDiffers { .. } => HBL_STATUS_SCALE_DIFFERS,
+                Error::Missing { .. } | Error::Unused { .. } => HBL_STATUS_WEIGHT_SCALE,
+                Error::ContainerLength { .. } => HBL_STATUS_CONTAINER_LENGTH,
+                Error::ContainerMagic => HBL_STATUS_CONTAINER_MAGIC,
+                Error::ContainerVersion { .. } => HBL_STATUS_CONTAINER_VERSION,
+                Error::ContainerHeader => HBL_STATUS_CONTAINER_HEADER,
+                Error::ContainerIndex => HBL_STATUS_CONTAINER_INDEX,
+                Error::ContainerEntry { .. } => HBL_STATUS_CONTAINER_ENTRY,
                 // The core may refuse more than this file has heard of; the message tells.
                 _ => HBL_STATUS_VALUE,
             },
@@ -167,7 +144,8 @@ impl Failure {
     fn row(&self) -> Option<usize> {
         match *self {
             Failure::Core(Error::NonFinite { row, .. } | Error::NotHadamard { row }) => Some(row),
-            Failure::Core(Error::Code { output, .. }) => Some(output),
+            Failure::Core(Error::NonFiniteHead { token, .. }) => Some(token),
+            Failure::Core(Error::Code { output, .. } | Error::ScaleDiffers { output, .. }) => Some(output),
             _ => None,
         }
     }
@@ -197,55 +175,14 @@ impl fmt::Display for Failure {
                 write!(f, "{argument}: this library does not know the bits {flags:#x} of flags")
             }
             Failure::Reserved { argument } => write!(f, "{argument}: expected 0 in reserved"),
+            Failure::Contract(error) => write!(f, "contract: {error}"),
+            Failure::Utf8 { argument } => write!(f, "{argument}: expected UTF-8"),
             Failure::Handle { argument, maker } => {
                 write!(f, "{argument}: not a handle that this library's {maker} made, or written to since")
             }
         }
     }
 }
-
-/// What a status means, in one line of ASCII; "unknown status" for a number this library does not know. A static
-/// string, never NULL.
-#[unsafe(no_mangle)]
-pub extern "C" fn hbl_status_text(status: hbl_status) -> *const core::ffi::c_char {
-    let text = usize::try_from(status).ok().and_then(|number| TEXTS.get(number));
-    text.map_or(c"unknown status", |&(_, text)| text).as_ptr()
-}
-
-/// Each status at its number.
-const TEXTS: [(hbl_status_code, &core::ffi::CStr); 31] = [
-    (HBL_STATUS_OK, c"success"),
-    (HBL_STATUS_NULL_POINTER, c"a required pointer is null"),
-    (HBL_STATUS_LENGTH, c"a buffer has the wrong length, or two arguments disagree about a dimension"),
-    (HBL_STATUS_SIZE_OVERFLOW, c"a size is too large"),
-    (HBL_STATUS_ZERO_SIZE, c"a dimension is zero that must not be"),
-    (HBL_STATUS_OVERLAP, c"two buffers overlap, and one of them is written"),
-    (HBL_STATUS_NON_FINITE, c"a row holds a NaN or an infinity, or overflows to one"),
-    (HBL_STATUS_EPSILON, c"an epsilon is negative, infinite or NaN"),
-    (HBL_STATUS_BLOB_LENGTH, c"a weight blob has the wrong length"),
-    (HBL_STATUS_BLOB_MAGIC, c"the bytes are not a weight blob"),
-    (HBL_STATUS_BLOB_VERSION, c"the weight blob's version is unknown"),
-    (HBL_STATUS_BLOB_HEADER, c"the weight blob's header is damaged"),
-    (HBL_STATUS_BLOB_PAYLOAD, c"the weight blob's scales or codes are damaged"),
-    (HBL_STATUS_CODE, c"a weight is not ternary"),
-    (HBL_STATUS_SCALE, c"a weight scale is not finite, or not an f16 where it is stored as one"),
-    (HBL_STATUS_TRANSFORM, c"no such transform or matrix"),
-    (HBL_STATUS_NOT_HADAMARD, c"the matrix is not a Hadamard matrix"),
-    (HBL_STATUS_TRANSFORM_LENGTH, c"the row length does not fit the transform"),
-    (HBL_STATUS_UNKNOWN_BACKEND, c"no backend has that number"),
-    (HBL_STATUS_BACKEND_UNAVAILABLE, c"this machine cannot run the backend"),
-    (HBL_STATUS_RANGE, c"a range is reversed or out of bounds"),
-    (HBL_STATUS_STRIDE, c"a stride is shorter than a row"),
-    (HBL_STATUS_WORKSPACE, c"the workspace is too small"),
-    (HBL_STATUS_VALUE, c"an argument or a field is outside its documented set"),
-    (HBL_STATUS_INTERNAL, c"a defect of the library itself"),
-    (HBL_STATUS_MISALIGNED, c"a pointer is not aligned for its element"),
-    (HBL_STATUS_STRUCT_SIZE, c"a description's struct_size was not set by its initialiser"),
-    (HBL_STATUS_NEWER, c"a description was made for a newer library"),
-    (HBL_STATUS_HANDLE, c"a handle was not made by this library, or was written to"),
-    (HBL_STATUS_NAME, c"a name is none of its set"),
-    (HBL_STATUS_SIGN, c"a sign is neither 1 nor -1"),
-];
 
 /// Runs the body of a function: no error is lost, and nothing unwinds into C.
 ///
@@ -325,14 +262,6 @@ impl Write for Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_status_has_its_number_and_text() {
-        for (number, (status, text)) in TEXTS.into_iter().enumerate() {
-            assert_eq!(status as usize, number, "{status:?}");
-            assert!(text.to_bytes().is_ascii() && !text.is_empty(), "{status:?}");
-        }
-    }
 
     #[test]
     fn a_panic_ends_as_a_status() {

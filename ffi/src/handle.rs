@@ -3,6 +3,7 @@
 //! A handle's memory is plain words to C. It holds a value of the core behind a magic number and a seal over what the
 //! value points to, so that memory that no function prepared, or that was written to since, is refused.
 
+use core::hash::Hasher;
 use core::mem::MaybeUninit;
 
 use super::error::{Failure, Result};
@@ -48,6 +49,25 @@ impl Seal {
         let mut seal = Seal(T::MAGIC, !T::MAGIC);
         value.fingerprint(&mut seal);
         seal.0.wrapping_add(seal.1.rotate_left(32))
+    }
+}
+
+/// For values that say themselves what makes them up.
+impl Hasher for Seal {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.add(byte.into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.add(number as usize);
+        self.add((number >> 32) as usize);
+    }
+
+    /// Handles take the sum as a whole.
+    fn finish(&self) -> u64 {
+        0
     }
 }
 

@@ -4,10 +4,11 @@ use core_crate::BitLinear;
 
 use super::backend::backend;
 use super::describe::{Description, describe, description};
-use super::error::{Failure, Result, guard, hbl_error, hbl_status};
+use super::error::{Failure, Result, guard, hbl_error};
 use super::input::{Rows, hbl_input};
 use super::memory::Writes;
 use super::stages::hbl_stages;
+use super::status::hbl_status;
 use super::weights::{hbl_weights, reads_blob, weights};
 
 /// A layer: Y = Q_w(W) Q_a(Hadamard(Norm(X))), with `[M, K]` row-major X and `[M, N]` Y. Hosts with threads call its two

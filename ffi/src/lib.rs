@@ -9,8 +9,14 @@
 #![allow(clippy::missing_safety_doc, reason = "what a caller promises is the rules at the top of the header")]
 
 pub mod absmean;
+pub mod attention;
 pub mod backend;
+pub mod container;
+pub mod contract;
 pub mod error;
+pub mod export;
+pub mod format;
+pub mod import;
 pub mod input;
 pub mod layer;
 pub mod matrix;
@@ -18,6 +24,7 @@ pub mod norm;
 pub mod product;
 pub mod quantize;
 pub mod stages;
+pub mod status;
 pub mod transform;
 pub mod weights;
 

@@ -4,9 +4,10 @@ use core::ffi::c_char;
 
 use core_crate::{Error, Family, SignMatrix};
 
-use super::error::{guard, hbl_error, hbl_status};
+use super::error::{guard, hbl_error};
 use super::handle::{Prepared, Seal, prepare};
 use super::memory::{Writes, text};
+use super::status::hbl_status;
 
 /// A +-1 matrix H of order m with H H^T = m I: an outer factor of a transform. A handle, made by hbl_matrix_named or
 /// hbl_matrix_pack; it may be copied, and there is nothing to free.

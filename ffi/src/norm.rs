@@ -3,8 +3,9 @@
 use core_crate::RmsNorm;
 
 use super::backend::backend;
-use super::error::{Result, guard, hbl_error, hbl_status};
+use super::error::{Result, guard, hbl_error};
 use super::memory::{Reads, Regions, Writes};
+use super::status::hbl_status;
 
 /// RMSNorm of rows of K = `inputs` floats: y = x / sqrt(mean(x^2) + epsilon) * weight. `x` and `y` are `[M, K]`,
 /// row-major, M = `x_len` / K; `weight` is K long, or NULL with `weight_len` 0 for none. `x` and `y` must not overlap.

@@ -5,9 +5,10 @@ use core::ops::Range;
 use core_crate::{Activations, Backend, Buffer, Error, OutputMut, Weights};
 
 use super::backend::backend;
-use super::error::{Result, guard, hbl_error, hbl_status};
+use super::error::{Result, guard, hbl_error};
 use super::memory::Writes;
 use super::quantize::hbl_activations;
+use super::status::hbl_status;
 use super::weights::{hbl_weights, reads_blob, weights};
 
 /// The indices `start` to `end` - 1. Passed by value; this struct never grows.
@@ -23,7 +24,7 @@ pub struct hbl_range {
 impl hbl_range {
     /// The range, if it lies within `0..limit`.
     #[inline(always)]
-    fn within(self, argument: &'static str, limit: usize) -> Result<Range<usize>> {
+    pub(crate) fn within(self, argument: &'static str, limit: usize) -> Result<Range<usize>> {
         let hbl_range { start, end } = self;
         if start <= end && end <= limit {
             Ok(start..end)

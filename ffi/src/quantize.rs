@@ -4,9 +4,10 @@ use core_crate::{Activations, ActivationsMut, Bits, NonFinite, Quantizer, Rule};
 
 use super::backend::backend;
 use super::describe::{Description, describe, description};
-use super::error::{Failure, Result, guard, hbl_error, hbl_status};
+use super::error::{Failure, Result, guard, hbl_error};
 use super::input::strided;
 use super::memory::{And, Nothing, Readable, Reads, Regions, Writable, Writes};
+use super::status::hbl_status;
 
 /// How a token is quantised: q = clamp(round_half_even(x * factor)). A value of q stands for q * scale.
 #[repr(C)]

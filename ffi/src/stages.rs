@@ -4,11 +4,12 @@ use core_crate::{Error, InputStages};
 
 use super::backend::backend;
 use super::describe::{Description, describe, description};
-use super::error::{Failure, Result, guard, hbl_error, hbl_status};
+use super::error::{Failure, Result, guard, hbl_error};
 use super::input::{Rows, hbl_input};
 use super::memory::{Reads, Regions, Writes};
 use super::norm::norm;
 use super::quantize::{HBL_SPOIL_NON_FINITE, WrittenActivations, hbl_activations, quantizer};
+use super::status::hbl_status;
 use super::transform::{hbl_transform, transform};
 
 /// Which norm the stages start with.

@@ -6,10 +6,11 @@ use core_crate::stages::MAX_FACTORS;
 use core_crate::{Direction, Error, SignMatrix, Transform};
 
 use super::backend::backend;
-use super::error::{Result, guard, hbl_error, hbl_status};
+use super::error::{Result, guard, hbl_error};
 use super::handle::{Prepared, Seal, open, prepare};
 use super::matrix::hbl_matrix;
 use super::memory::{Reads, Regions, Writes, text};
+use super::status::hbl_status;
 
 /// An orthonormal transform of rows, (H_factors[0] x ... x H_power_of_two) / sqrt(n) with Kronecker products x, on each
 /// block of a row: the Sylvester power of two runs along the contiguous inner axis. A row is n * blocks elements;

@@ -3,9 +3,10 @@
 use core_crate::{Error, GroupLen, Layout, Scaling, WeightSpec, Weights};
 
 use super::describe::{Description, describe, description, store};
-use super::error::{Result, guard, hbl_error, hbl_status};
+use super::error::{Result, guard, hbl_error};
 use super::handle::{Prepared, Seal, open, prepare};
 use super::memory::{Reads, Regions, Writes};
+use super::status::hbl_status;
 
 /// How codes are packed. The numbers are those of the blob's header.
 #[repr(C)]
@@ -112,7 +113,7 @@ const fn numbers(scaling: Scaling) -> (u32, u32) {
 }
 
 impl hbl_weight_spec {
-    fn check(&self) -> Result<WeightSpec> {
+    pub(crate) fn check(&self) -> Result<WeightSpec> {
         let layout = Layout::try_from(self.layout)?;
         let group = || GroupLen::try_from(self.group as usize);
         let scaling = match (self.scaling, self.group) {
@@ -128,7 +129,7 @@ impl hbl_weight_spec {
         Ok(WeightSpec::new(self.outputs, self.inputs, layout, scaling)?)
     }
 
-    fn of(spec: &WeightSpec) -> hbl_weight_spec {
+    pub(crate) fn of(spec: &WeightSpec) -> hbl_weight_spec {
         let (scaling, group) = numbers(spec.scaling());
         hbl_weight_spec {
             struct_size: size_of::<hbl_weight_spec>(),

@@ -1,4 +1,5 @@
 /* Bad weights from C, in both layouts: see errors.c. */
+#include "checksum.h"
 #include "data.h"
 
 #include <math.h>
@@ -133,28 +134,11 @@ static void repacking(uint32_t layout) {
     CHECK(memcmp(back, blob, blob_len) == 0);
 }
 
-static uint32_t crc32(const uint8_t *bytes, size_t len) {
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xEDB88320) : 0);
-        }
-    }
-    return ~crc;
-}
-
-static void store_crc(uint8_t *at, uint32_t crc) {
-    for (int i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(crc >> 8 * i);
-    }
-}
-
 static void forge(size_t at, uint8_t value) {
     memcpy(damaged, blob, blob_len);
     damaged[at] = value;
-    store_crc(damaged + 40, crc32(damaged + 64, blob_len - 64));
-    store_crc(damaged + 60, crc32(damaged, 60));
+    store(damaged + 40, crc32(damaged + 64, blob_len - 64), 4);
+    store(damaged + 60, crc32(damaged, 60), 4);
 }
 
 /* Blobs whose checksums are right, but whose content no writer produces. */
@@ -165,8 +149,8 @@ static void forged_blobs(uint32_t layout) {
     /* The scale's exponent. */
     forge(64 + 3, 0xFF);
     damaged[64 + 2] = 0xFF;
-    store_crc(damaged + 40, crc32(damaged + 64, blob_len - 64));
-    store_crc(damaged + 60, crc32(damaged, 60));
+    store(damaged + 40, crc32(damaged + 64, blob_len - 64), 4);
+    store(damaged + 60, crc32(damaged, 60), 4);
     REFUSED(SCALE, hbl_weights_open(damaged, blob_len, &out.weights, &error));
     /* The padding of the scales. */
     forge(64 + 4, 1);

@@ -86,6 +86,14 @@ static hbl_status call(int which, const void *it) {
         const hbl_range t = {0, M}, n = {0, N};
         return hbl_product_f32(HBL_BACKEND_BEST, &weights, it, t, n, y, M * N, N, workspace, WORKSPACE, &error);
     }
+    case 4: {
+        float scale = 0.0f;
+        return hbl_import_scale(it, 0, 255, &scale, &error);
+    }
+    case 5: {
+        size_t bytes = 0;
+        return hbl_cache_bytes_len(it, &bytes, &error);
+    }
     default: {
         size_t len = 0, count = 0;
         return hbl_weights_packed_len(it, &len, &count, &error);
@@ -136,6 +144,18 @@ int main(void) {
     q.sums = sums;
     ACCEPTED(hbl_quantize(HBL_BACKEND_BEST, HBL_RULE_INT8_ABSMAX, 0, 0, x, M * K, 0, &q, &error));
     sizes(3, &q, sizeof q);
-    sizes(4, &spec, sizeof spec);
+    static const uint8_t block[66];
+    hbl_tensor tensor = HBL_TENSOR_INIT;
+    tensor.format = HBL_FORMAT_TQ2_0;
+    tensor.outputs = 1;
+    tensor.inputs = 256;
+    tensor.bytes = block;
+    tensor.bytes_len = sizeof block;
+    sizes(4, &tensor, sizeof tensor);
+    hbl_cache_spec states = HBL_CACHE_SPEC_INIT;
+    states.head_size = states.kv_heads = states.capacity = 1;
+    states.key_bits = states.value_bits = 4;
+    sizes(5, &states, sizeof states);
+    sizes(6, &spec, sizeof spec);
     return report();
 }

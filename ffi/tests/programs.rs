@@ -12,11 +12,14 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 extern crate core_crate as hbitlinear;
-use hbitlinear::{Backend, BackendId};
+use hbitlinear::{Backend, BackendId, Layout, StateBits};
 
 #[allow(dead_code, reason = "its main")]
 #[path = "../../examples/quickstart.rs"]
 mod quickstart;
+
+#[path = "programs/model.rs"]
+mod model;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -180,6 +183,76 @@ fn the_quick_start_prints_what_it_should() -> Outcome {
 
 #[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
 #[test]
+fn a_model_file_runs() -> Outcome {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("model_file");
+    fs::create_dir_all(&directory)?;
+    for model in [model::with("none"), model::with("each:64")] {
+        let model = model?;
+        let (container, tensor) = (directory.join("model.hbl"), directory.join("model.tq2_0"));
+        fs::write(&container, &model.container)?;
+        fs::write(&tensor, &model.tq2_0)?;
+        for link in [Link::Static, Link::Shared] {
+            let program = compile("examples/model_file.c", "c11", link)?;
+            let printed = succeed(program.command().arg(&container).arg(model::TENSOR))?;
+            assert_eq!(numbers(&printed)?, model.outputs);
+            let (outputs, inputs) = model::SHAPE;
+            let mut command = program.command();
+            let printed = succeed(command.arg(&tensor).args([outputs.to_string(), inputs.to_string()]))?;
+            assert_eq!(numbers(&printed)?, model.plain);
+            let none = program.command().arg(&container).arg("blk.9").output()?;
+            assert!(!none.status.success());
+            assert!(String::from_utf8_lossy(&none.stderr).contains("no such name"));
+        }
+    }
+    Ok(())
+}
+
+/// A whole model, from its checkpoint through a container, to the digits that the runner in Rust gives.
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn a_bitnet_v2_model_runs() -> Outcome {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bitnet_v2");
+    fs::create_dir_all(&directory)?;
+    let checkpoints = Path::new(FFI).join("../examples/bitnet_v2/checkpoints");
+    let bytes = fs::read(checkpoints.join("held_out.txt"))?;
+    let text = directory.join("text");
+    fs::write(&text, &bytes[..1000])?;
+    let program = compile("examples/bitnet_v2.c", "c11", Link::Static)?;
+    for (name, bits) in [("small-v2-a4", 32), ("small-v2-a4", 3), ("small-plain-a8", 8)] {
+        let checkpoint = checkpoints.join(name);
+        let convert = hbl::convert::Convert {
+            told: Default::default(),
+            layout: Layout::FiveTrit,
+            contract: Some(fs::read_to_string(checkpoint.join("contract.txt"))?),
+            format: None,
+            threads: 1,
+        };
+        let container = directory.join(format!("{name}.hbl"));
+        let _ = fs::remove_file(&container);
+        convert.convert(&checkpoint.join("model.safetensors"), &container)?;
+
+        let checkpoint = bitnet_v2::Checkpoint::read(&checkpoint, Layout::TwoBit)?;
+        let window = checkpoint.config.max_position_embeddings;
+        let model = bitnet_v2::Model::new(&checkpoint, Default::default(), window)?;
+        let states = StateBits::ALL.iter().find(|states| **states as u32 == bits).ok_or("no such width")?;
+        let states = bitnet_v2::StateWidths::new(*states);
+        let settings = bitnet_v2::Settings { backend: Backend::best(), states, threads: 1, batch: window };
+        let logs = bitnet_v2::log_probabilities(&model, settings, &bytes[..1000])?;
+        let nats = -logs.iter().sum::<f64>() / logs.len() as f64;
+        let expected = format!("1000 bytes: {nats:.5} nats a byte, perplexity {:.4}\n", nats.exp());
+
+        let printed = succeed(program.command().arg(&container).arg(&text).arg(bits.to_string()))?;
+        assert_eq!(printed, expected, "{name} {bits}");
+    }
+    Ok(())
+}
+
+fn numbers(printed: &str) -> Outcome<Vec<f32>> {
+    Ok(printed.lines().map(str::parse).collect::<Result<_, _>>()?)
+}
+
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
 fn the_header_is_every_standards() -> Outcome {
     for standard in ["c99", "c11", "c17", "c++11", "c++14", "c++17"] {
         let program = compile("tests/include.c", standard, Link::Static)?;
@@ -192,8 +265,9 @@ fn the_header_is_every_standards() -> Outcome {
 #[test]
 fn bad_input_is_refused_and_changes_nothing() -> Outcome {
     let mut seen = BTreeSet::new();
-    for source in ["tests/errors.c", "tests/errors_weights.c", "tests/errors_layers.c", "tests/growth.c"] {
-        let printed = run(source, Link::Static)?;
+    let refused = ["errors", "errors_weights", "errors_layers", "errors_files", "errors_attention", "growth"];
+    for source in refused.map(|name| format!("tests/{name}.c")) {
+        let printed = run(&source, Link::Static)?;
         println!("{printed}");
         let numbers = printed
             .lines()
@@ -220,12 +294,14 @@ fn bad_input_is_refused_and_changes_nothing() -> Outcome {
 #[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
 #[test]
 fn memory_that_was_never_written_is_not_read() -> Outcome {
-    let source = fs::read_to_string(Path::new(FFI).join("tests/uninitialised.c"))?;
+    let sources = ["tests/uninitialised.c", "tests/uninitialised_files.c", "tests/uninitialised_attention.c"];
+    let read = |source| fs::read_to_string(Path::new(FFI).join(source));
+    let code = sources.map(read).into_iter().collect::<Result<String, _>>()?;
     let header = header()?;
     let missing: Vec<&str> =
-        functions(&header).filter(|function| !source.contains(&format!("{function}("))).collect();
-    assert!(missing.is_empty(), "tests/uninitialised.c does not call {missing:?}");
-    for source in ["tests/uninitialised.c", "tests/growth.c"] {
+        functions(&header).filter(|function| !code.contains(&format!("{function}("))).collect();
+    assert!(missing.is_empty(), "{sources:?} do not call {missing:?}");
+    for source in sources.into_iter().chain(["tests/growth.c"]) {
         let program = compile(source, "c11", Link::Shared)?;
         println!("{}", succeed(&mut program.command())?);
         if Command::new("valgrind").arg("--version").output().is_err() {
