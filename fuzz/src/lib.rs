@@ -2,6 +2,7 @@
 
 pub mod guarded;
 pub mod matrix;
+pub mod model_file;
 pub mod rows;
 pub mod transform;
 
