@@ -1,14 +1,23 @@
 """What torch makes of a checkpoint: nats a byte on the held-out text, at several widths of activations and attention states.
 
-    python evaluate.py CHECKPOINT HELD_OUT --out RESULTS.json [--log-probabilities PREFIX]
+    python evaluate.py CHECKPOINT HELD_OUT --tokens 1024
+
+writes into the checkpoint's folder
+
+- `torch.json`: nats a byte by activations and states. `a8`, `a4`: all matrices; `a8-h4`: 4 bits in o and down alone; `a4-h8`:
+  4 bits in all others. `kv32`: states as they are; `kv8`: keys and values at 8 bits; `kv4`, `kv3`: at so many, queries at 4,
+  with `q32` after it queries as they are. Widths other than `kv32` with the checkpoint's own activations alone.
+- `log_probabilities.npy`: with the checkpoint's own activations and `kv32`, the natural logarithm of the probability of each
+  of the text's first so many bytes, in windows as trained, float32.
+- `roundings.npy`: for each of those tokens a hash of all integers that its activations were rounded to.
 
 Everything is computed from the packed ternary weights, as a kernel would: integer sums (exact in float32), times alpha, times
-the token's scale. With --log-probabilities also writes PREFIX-a8.npy and PREFIX-a4.npy: for each byte of the held-out text,
-in windows as trained, the natural logarithm of its probability in float32.
+the token's scale.
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +35,14 @@ def unpack(packed):
 
 def load(folder):
     config = json.loads((folder / "config.json").read_text())
+    contract = (folder / "contract.txt").read_text()
     made = Model(
         Config(
             config["hidden_size"],
             config["intermediate_size"],
             config["num_hidden_layers"],
             config["num_attention_heads"],
-            bool(config["bitnet_v2"]["transforms"]),
+            not re.search(r"o_proj\.weight none", contract),
             config["vocab_size"],
             config["rope_theta"],
         )
@@ -41,14 +51,29 @@ def load(folder):
     modules = dict(made.named_modules())
     for name in [name for name in tensors if name.endswith("_proj.weight")]:
         module = modules[name.removesuffix(".weight")]
+        module.is_first_of_its_input = bool(re.search("(q|o|gate|down)_proj", name))
         module.alpha = tensors.pop(f"{name}_scale")
         tensors[name] = unpack(tensors[name])
     made.load_state_dict(tensors)
-    return made.eval(), config["max_position_embeddings"]
+    return made.eval(), config["max_position_embeddings"], 4 if "a4-absmean" in contract else 8
+
+
+class Roundings:
+    """A hash for each token of all integers that were rounded to, in the order in which projections need them."""
+
+    hashes = None
+
+    @classmethod
+    def take(cls, q):
+        factors = (torch.arange(1, q.shape[-1] + 1) * 2654435761) % 2**32
+        row = (q.long() * factors).sum(-1)
+        cls.hashes = ((0 if cls.hashes is None else cls.hashes * 31) + row) % 2**32
 
 
 def forward_ternary(self, x):
     q, scale = quantize_int8(x) if self.bits == 8 else quantize_int4(x)
+    if self.is_first_of_its_input:
+        Roundings.take(q)
     return F.linear(q, self.weight) * self.alpha * scale
 
 
@@ -77,47 +102,45 @@ def forward_states(self, x, cos, sin):
 
 
 @torch.no_grad()
-def log_probabilities(made, held_out, window):
+def run(made, held_out, window):
+    """Log-probabilities and hashes of the roundings, both a row a window."""
     tokens, bytes_ = data.held_out_windows(held_out, window)
-    rows = []
+    rows, hashes = [], []
     for tokens, bytes_ in zip(tokens.split(16), bytes_.split(16)):
+        Roundings.hashes = None
         rows.append(made(tokens).log_softmax(-1).gather(-1, bytes_[..., None])[..., 0])
-    return torch.cat(rows)
+        hashes.append(Roundings.hashes)
+    return torch.cat(rows), torch.cat(hashes)
+
+
+WIDTHS = {"kv32": (None, None), "kv8": (None, 8), "kv4": (4, 4), "kv3": (4, 3), "kv4 q32": (None, 4), "kv3 q32": (None, 3)}
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", type=Path)
     p.add_argument("held_out", type=Path)
-    p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--log-probabilities", type=str)
+    p.add_argument("--tokens", type=int, default=1024)
     p.add_argument("--threads", type=int, default=1)
     o = p.parse_args()
     torch.set_num_threads(o.threads)
     BitLinear.forward, Attention.forward = forward_ternary, forward_states
-    made, window = load(o.checkpoint)
+    made, window, own_bits = load(o.checkpoint)
     held_out = np.frombuffer(o.held_out.read_bytes(), np.uint8)
     results = {}
-
-    def measure(name, states=(None, None)):
-        Attention.states = states
-        table = log_probabilities(made, held_out, window)
-        results[name] = -table.double().mean().item()
-        return table
-
-    for bits in (8, 4):
+    for bits, h_bits in ((8, 8), (4, 4), (8, 4), (4, 8)):
         made.set_bits(bits)
-        table = measure(f"a{bits}")
-        if o.log_probabilities:
-            np.save(f"{o.log_probabilities}-a{bits}.npy", table.numpy())
-        for name, states in {"q8 kv8": (8, 8), "q4 kv4": (4, 4), "q4 kv3": (4, 3), "kv4": (None, 4), "kv3": (None, 3)}.items():
-            measure(f"a{bits} {name}", states)
-    made.set_h_bits(8)
-    measure("a4 in all but o and down")
-    made.set_bits(8)
-    made.set_h_bits(4)
-    measure("a4 in o and down alone")
-    o.out.write_text(json.dumps(results, indent=2) + "\n")
+        made.set_h_bits(h_bits)
+        name = f"a{bits}" if bits == h_bits else f"a{bits}-h{h_bits}"
+        for widths, Attention.states in WIDTHS.items():
+            if widths != "kv32" and not bits == h_bits == own_bits:
+                continue
+            table, hashes = run(made, held_out, window)
+            results[f"{name} {widths}"] = -table.double().mean().item()
+            if bits == h_bits == own_bits and widths == "kv32":
+                np.save(o.checkpoint / "log_probabilities.npy", table.flatten()[: o.tokens].numpy())
+                np.save(o.checkpoint / "roundings.npy", hashes.flatten()[: o.tokens].numpy().astype(np.uint32))
+    (o.checkpoint / "torch.json").write_text(json.dumps(results, indent=2) + "\n")
     print(o.checkpoint, results)
 
 

@@ -2,9 +2,10 @@
 
     python export.py RUN/a4.pt RUN/training.json OUT --bits 4
 
-writes `model.safetensors` (ternary weights as uint8 [N/4, K], their scale alpha beside them, all else in float32) and
-`config.json`. `weight_scale` is alpha itself, as `autobitlinear` has it. The config's `bitnet_v2` says what the layout has no
-words for: the bits of the activations and which projections have which transform before their quantiser.
+writes `model.safetensors` (ternary weights as uint8 [N/4, K], their scale alpha beside them, all else in float32),
+`config.json` and `contract.txt`. `weight_scale` is alpha itself, as `autobitlinear` has it. The contract says what the layout
+has no words for: how each projection's input is quantised, and which transform stands before that (the text that
+`hbitlinear::interop::contract` reads).
 """
 
 import argparse
@@ -21,6 +22,15 @@ def pack(q):
     """Rows a quarter of N apart share a byte, the first in its lowest bits; codes are q + 1."""
     quarters = (q + 1).to(torch.uint8).chunk(4)
     return sum(quarter << (2 * i) for i, quarter in enumerate(quarters))
+
+
+def contract(shape, bits):
+    """A line for each kind of projection."""
+    rule = "a8-absmax" if bits == 8 else "a4-absmean"
+    lengths = {"self_attn.o_proj": shape["hidden"], "mlp.down_proj": shape["ffn"]} if shape["transform"] else {}
+    names = [f"self_attn.{x}_proj" for x in "qkvo"] + [f"mlp.{x}_proj" for x in ("gate", "up", "down")]
+    lines = [f"model.layers.*.{name}.weight {lengths.get(name, 'none')} {rule}" for name in names]
+    return "\n".join(["hbitlinear-contract 1", *lines, ""])
 
 
 def main():
@@ -41,7 +51,6 @@ def main():
             tensors[f"{name}_scale"] = alpha.reshape(1).float()
         else:
             tensors[name] = value.float().contiguous()
-    transforms = {"self_attn.o_proj": str(shape["hidden"]), "mlp.down_proj": str(shape["ffn"])}
     config = {
         "architectures": ["BitNetForCausalLM"],
         "model_type": "bitnet",
@@ -62,11 +71,11 @@ def main():
             "linear_class": "autobitlinear",
             "quantization_mode": "offline",
         },
-        "bitnet_v2": {"activation_bits": o.bits, "transforms": transforms if shape["transform"] else {}},
     }
     o.out.mkdir(parents=True, exist_ok=True)
     save_file(tensors, o.out / "model.safetensors")
     (o.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (o.out / "contract.txt").write_text(contract(shape, o.bits))
 
 
 main()

@@ -1,0 +1,146 @@
+//! The embedding: a row for each token, looked up at the start and multiplied with at the end. It is kept as it is stored,
+//! because it is what one token reads most of.
+//!
+//! A dot product has one order of additions, 32 lanes and a tree, on every CPU.
+
+use half::bf16;
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+const LANES: usize = 32;
+
+/// `[tokens, inputs]` in f32 or bf16.
+#[derive(Clone, Debug)]
+pub struct Table {
+    inputs: usize,
+    values: Values,
+}
+
+/// The numbers of a [`Table`].
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Its upper half.
+    Bf16(Vec<bf16>),
+}
+
+impl Values {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Values::F32(values) => values.len(),
+            Values::Bf16(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All as f32.
+    #[must_use]
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Values::F32(values) => values,
+            Values::Bf16(values) => values.into_iter().map(bf16::to_f32).collect(),
+        }
+    }
+}
+
+impl Table {
+    /// Rows of `inputs` numbers, which must be a divisor of how many there are.
+    #[must_use]
+    pub fn new(inputs: usize, values: Values) -> Table {
+        assert!(values.len().is_multiple_of(inputs), "whole rows");
+        Table { inputs, values }
+    }
+
+    /// What one multiplication reads.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.values {
+            Values::F32(values) => bytemuck::cast_slice(values),
+            Values::Bf16(values) => bytemuck::cast_slice(values),
+        }
+    }
+
+    /// The row of a token, which must be in the table.
+    pub fn row(&self, token: usize, out: &mut [f32]) {
+        let range = token * self.inputs..(token + 1) * self.inputs;
+        match &self.values {
+            Values::F32(values) => out.copy_from_slice(&values[range]),
+            Values::Bf16(values) => {
+                for (out, value) in out.iter_mut().zip(&values[range]) {
+                    *out = value.to_f32();
+                }
+            }
+        }
+    }
+
+    /// The dot product of each row of `x` with each row of the table, `[M, tokens]`, in about `threads` parts.
+    pub fn multiply(&self, x: &[f32], out: &mut [f32], threads: usize) {
+        let (tokens, rows) = (x.len() / self.inputs, self.values.len() / self.inputs);
+        if tokens == 1 && threads > 1 {
+            let part = rows.div_ceil(threads);
+            let parts = out.par_chunks_mut(part).enumerate();
+            parts.for_each(|(index, out)| self.part(x, index * part, out));
+        } else if threads > 1 {
+            let rows_of_x = out.par_chunks_mut(rows).zip(x.par_chunks(self.inputs));
+            rows_of_x.for_each(|(out, x)| self.part(x, 0, out));
+        } else {
+            for (out, x) in out.chunks_mut(rows).zip(x.chunks(self.inputs)) {
+                self.part(x, 0, out);
+            }
+        }
+    }
+
+    /// One row of x with the rows of the table from `first` on.
+    fn part(&self, x: &[f32], first: usize, out: &mut [f32]) {
+        let range = first * self.inputs..(first + out.len()) * self.inputs;
+        match &self.values {
+            Values::F32(values) => dots_f32(x, &values[range], out),
+            Values::Bf16(values) => dots_bf16(x, &values[range], out),
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn dots_f32(x: &[f32], rows: &[f32], out: &mut [f32]) {
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(x.len())) {
+        *out = dot(x, row, |value| value);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn dots_bf16(x: &[f32], rows: &[bf16], out: &mut [f32]) {
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(x.len())) {
+        *out = dot(x, row, |value| f32::from_bits(u32::from(value.to_bits()) << 16));
+    }
+}
+
+#[inline(always)]
+fn dot<T: Copy>(x: &[f32], row: &[T], to_f32: impl Fn(T) -> f32) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    let (x_blocks, x_rest) = x.as_chunks::<LANES>();
+    let (row_blocks, row_rest) = row.as_chunks::<LANES>();
+    for (x, row) in x_blocks.iter().zip(row_blocks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * to_f32(row[lane]);
+        }
+    }
+    for (lane, (&x, &value)) in x_rest.iter().zip(row_rest).enumerate() {
+        sums[lane] += x * to_f32(value);
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    sums[0]
+}
