@@ -29,7 +29,7 @@
  *
  * What the library does with the process:
  * - It allocates no memory, starts no threads, keeps no pointer, and has no state but what it found out about the CPU and
- *   the choice of backend (and, if `amx` is asked for, the kernel's permission to use tiles; signal stacks that are set up
+ *   the choice of backend (and, on a CPU with AMX, the kernel's permission to use tiles; signal stacks that are set up
  *   later must have room for them). All functions may run on any number of threads at once.
  * - 96 KiB of stack are enough for any call.
  * - `backend` is a number of hbl_backend_list, or HBL_BACKEND_BEST. All backends compute the same bits.
@@ -1162,8 +1162,7 @@ hbl_status hbl_backend_from_name(const char *name,
                                  struct hbl_error *error);
 
 /**
- * The number of the backend that HBL_BACKEND_BEST stands for at the moment. The backend `amx`, which has never run on a
- * real CPU, is not chosen, only taken by number or with hbl_backend_force.
+ * The number of the backend that HBL_BACKEND_BEST stands for at the moment.
  */
 HBL_API
 uint32_t hbl_backend_best(void);

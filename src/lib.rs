@@ -13,7 +13,7 @@
 //!   [`mod@reference`] is the paper's arithmetic, written apart from all backends.
 //! - **Every shape.** Any N, K ≥ 1, any M ≥ 0; transform lengths are named, never padded.
 //! - **The host's memory and threads.** No allocation, no threads, no global state but the cached choice of
-//!   [`Backend`] (and, if `amx` is asked for, Linux's permission to use tiles). Workspace by query, initialised or not; any
+//!   [`Backend`] (and, on CPUs with AMX, Linux's permission to use tiles). Workspace by query, initialised or not; any
 //!   range of tokens or outputs by argument. 96 KiB of stack are enough.
 //! - `no_std`. What holds in which floating-point environment, and which values are checked: [`stages`].
 //!

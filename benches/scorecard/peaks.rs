@@ -2,10 +2,13 @@
 
 use hbitlinear::Backend;
 
-/// A loop of nothing but a multiply-and-add of bytes, and the products it makes: of the dot instruction with 512 bits, or
-/// of `maddubs` with 256, also where the backend has more. There is none for tiles.
+/// A loop of nothing but a multiply-and-add of bytes, and the products it makes: of tiles, of the dot instruction with 512
+/// bits, or of `maddubs` with 256, also where the backend has more.
 pub(crate) fn peak(backend: Backend) -> Option<(fn(), f64)> {
     match backend.name() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the backend proves the instructions, and that the process may use them.
+        "amx" => Some((|| unsafe { x86_64::tiles() }, (x86_64::ROUNDS * 4 * 16 * 16 * 64) as f64)),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the backend proves the instructions.
         "avx512vnni" => Some((|| unsafe { x86_64::dots() }, (x86_64::ROUNDS * 16 * 64) as f64)),
@@ -24,6 +27,48 @@ mod x86_64 {
     use core::hint::black_box;
 
     pub(super) const ROUNDS: usize = 1000;
+
+    /// What `ldtilecfg` reads.
+    #[repr(C, align(64))]
+    struct Config {
+        palette: u8,
+        start_row: u8,
+        reserved: [u8; 14],
+        row_bytes: [u16; 16],
+        rows: [u8; 16],
+    }
+
+    /// Four sums in turn, of tiles that stay where they are.
+    ///
+    /// # Safety
+    /// The CPU has AMX int8, and the process may use it.
+    pub(super) unsafe fn tiles() {
+        let mut config =
+            Config { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+        config.row_bytes[..8].fill(64);
+        config.rows[..8].fill(16);
+        // SAFETY: as promised; all tiles are set up before their use, and released.
+        unsafe {
+            core::arch::asm!(
+                "ldtilecfg [{config}]",
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "tilezero tmm4", "tilezero tmm5", "tilezero tmm6", "tilezero tmm7",
+                "2:",
+                "tdpbsud tmm0, tmm4, tmm6",
+                "tdpbsud tmm1, tmm4, tmm7",
+                "tdpbsud tmm2, tmm5, tmm6",
+                "tdpbsud tmm3, tmm5, tmm7",
+                "dec {rounds}",
+                "jnz 2b",
+                "tilerelease",
+                config = in(reg) &raw const config,
+                rounds = inout(reg) ROUNDS => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, readonly),
+            );
+        }
+    }
 
     // Sixteen chains: more than any latency.
     #[target_feature(enable = "avx512f,avx512vnni")]

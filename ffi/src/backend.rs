@@ -100,8 +100,7 @@ pub unsafe extern "C" fn hbl_backend_from_name(
     unsafe { guard(error, body) }
 }
 
-/// The number of the backend that HBL_BACKEND_BEST stands for at the moment. The backend `amx`, which has never run on a
-/// real CPU, is not chosen, only taken by number or with hbl_backend_force.
+/// The number of the backend that HBL_BACKEND_BEST stands for at the moment.
 #[unsafe(no_mangle)]
 pub extern "C" fn hbl_backend_best() -> u32 {
     Backend::best().id() as u32

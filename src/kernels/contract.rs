@@ -54,6 +54,11 @@ pub(crate) struct Kernels {
     /// `dst.len() = 2 · src.len()`.
     pub(crate) widen_i4: unsafe fn(src: &[u8], dst: &mut [i8]),
 
+    /// `y[16 p + r] = ((sums[p · stride][r] − total) · alphas[16 p + r]) · scale`, the difference wrapping and rounded to f32;
+    /// no fused multiply-add. `y` and `alphas` have 16 elements for each panel, `y` is written, and `sums` reaches to
+    /// the last one's.
+    pub(crate) dequantize: Dequantize,
+
     /// The products.
     pub(crate) product: Product,
 
@@ -68,18 +73,35 @@ pub(crate) type ScaleRow =
 /// See [`Kernels::quantize_i8`].
 pub(crate) type QuantizeRow = unsafe fn(x: &[f32], factor: f32, q: &mut [MaybeUninit<u8>]) -> i32;
 
+/// See [`Kernels::dequantize`].
+pub(crate) type Dequantize = unsafe fn(
+    sums: &[[i32; PANEL_ROWS]],
+    stride: usize,
+    total: i32,
+    alphas: &[f32],
+    scale: f32,
+    y: &mut [MaybeUninit<f32>],
+);
+
 /// The product kernels of a backend.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
-    /// Tokens that cost no more than fewer do: rows of a hardware tile, or 1. Divides every token tile above 1.
-    pub(crate) token_multiple: usize,
-
-    /// Neighbouring columns of a token in [`Operands::q`]: 4, or 64 for rows of tiles. A multiple of 4 that divides every
-    /// scale group.
-    pub(crate) interleave: usize,
-
     /// By layout and width.
     pub(crate) tiles: TileTable,
+
+    /// What does fewer tokens than [`TileKernels::min_tokens`], if others do.
+    pub(crate) few: Option<&'static TileTable>,
+}
+
+impl Product {
+    /// The kernels for some weights, activations and tokens.
+    pub(crate) fn get(&self, layout: Layout, bits: Bits, tokens: usize) -> TileKernels {
+        let kernels = self.tiles.get(layout, bits);
+        match self.few {
+            Some(few) if tokens < kernels.min_tokens => few.get(layout, bits),
+            _ => kernels,
+        }
+    }
 }
 
 /// Tile kernels for every layout of weights and width of activations.
@@ -117,10 +139,27 @@ impl TileTable {
 /// Kernels of a layout and width, and how they want to be called.
 #[derive(Clone, Copy)]
 pub(crate) struct TileKernels {
-    /// Most tokens of a call.
+    /// Fewest tokens of a product that these are for, see [`Product::few`].
+    pub(crate) min_tokens: usize,
+
+    /// Tokens are filled up with zeros to a multiple of it: rows of a hardware tile, or 1.
+    pub(crate) token_multiple: usize,
+
+    /// Neighbouring columns of a token in [`Operands::q`]: 4, or 64 for rows of tiles. A multiple of 4 that divides every
+    /// scale group.
+    pub(crate) interleave: usize,
+
+    /// Most tokens of a tile, a multiple of `token_multiple`.
     pub(crate) token_tile: usize,
 
-    /// Most panels of a call, up to [`MAX_CALL_PANELS`]: many where a call begins with work on the activations.
+    /// Most tiles of a call.
+    pub(crate) tiles: usize,
+
+    /// Bytes of activations that are staged together, up to [`MAX_STAGED_BYTES`]: a part of the second-level cache.
+    pub(crate) staged_bytes: usize,
+
+    /// Most panels of a call, up to [`MAX_CALL_PANELS`]: many where a call begins with work on the activations. With the
+    /// tokens of all tiles they make up to [`MAX_CALL_SUMS`].
     pub(crate) panels: usize,
 
     /// See [`SumKernel`].
@@ -143,14 +182,17 @@ pub(crate) struct Operands<'a> {
     /// Whole blocks, at most [`MAX_RUN_COLUMNS`] columns.
     pub(crate) panels: Panels<'a>,
 
-    /// `tokens` values for each column of the panels, and zeros up to the next multiple of `i` = [`Product::interleave`] and of
-    /// [`Codes::column_multiple`]: exactly as many, which kernels may rely on.
-    /// Interleaved by groups of as many columns: column `k` of token `t` is at `(k / i · tokens + t) · i + k % i`, so that a
-    /// kernel reads it from end to end.
+    /// `tokens` values for each column of the panels, and zeros up to the next multiple of `i` = [`TileKernels::interleave`]
+    /// and of [`Codes::column_multiple`]: exactly as many, which kernels may rely on.
+    /// Tile after tile, and in a tile of `m` tokens interleaved by groups of as many columns: column `k` of token `t` is at
+    /// `(k / i · m + t) · i + k % i`, so that a kernel reads it from end to end.
     pub(crate) q: &'a [i8],
 
-    /// `1 ≤ tokens ≤` [`TileKernels::token_tile`].
+    /// At least one; a multiple of [`TileKernels::token_multiple`].
     pub(crate) tokens: usize,
+
+    /// Tokens of each tile but the last one, which may have fewer: up to [`TileKernels::token_tile`].
+    pub(crate) tile: usize,
 }
 
 /// `sums[p · tokens + t][r] += Σ_k code(panel p, row r, column k) · q(t, k)`, wrapping. `sums` has one element for each
@@ -179,19 +221,20 @@ pub(crate) struct Groups<'a> {
     scales: &'a [u8],
     stride: usize,
     sums: &'a [i32],
+    tile_sums: usize,
 }
 
 impl<'a> Groups<'a> {
     /// Groups of `columns`; the last one of the run may be shorter. `scales` begins with the 16 scales of the first
     /// panel and group, the next group's follow, and the next panel's are `stride` bytes on. `sums` holds `Σ q` of each
-    /// group and token, a group's tokens side by side.
+    /// group and token, a group's tokens side by side, and a tile's `tile_sums` after those of the one before.
     pub(crate) fn new(
         columns: usize,
         scale_type: ScaleType,
         (scales, stride): (&'a [u8], usize),
-        sums: &'a [i32],
+        (sums, tile_sums): (&'a [i32], usize),
     ) -> Groups<'a> {
-        Groups { columns, scale_type, scales, stride, sums }
+        Groups { columns, scale_type, scales, stride, sums, tile_sums }
     }
 
     /// Columns of a group.
@@ -199,9 +242,9 @@ impl<'a> Groups<'a> {
         self.columns
     }
 
-    /// `Σ q` of a group for each of `tokens`.
-    pub(crate) fn sums(&self, group: usize, tokens: usize) -> &'a [i32] {
-        &self.sums[group * tokens..][..tokens]
+    /// `Σ q` of a group for each of the `tokens` of a tile.
+    pub(crate) fn sums(&self, tile: usize, group: usize, tokens: usize) -> &'a [i32] {
+        &self.sums[tile * self.tile_sums + group * tokens..][..tokens]
     }
 
     /// How the scales are stored.
@@ -238,6 +281,36 @@ pub(crate) const CALL_PANELS: usize = 8;
 
 /// Most panels of any call.
 pub(crate) const MAX_CALL_PANELS: usize = 32;
+
+/// Most panels times tokens of any call.
+pub(crate) const MAX_CALL_SUMS: usize = 1024;
+
+/// Most of [`TileKernels::staged_bytes`] that any backend of the architecture takes: CPUs with tiles have 2 MiB of
+/// second-level cache.
+pub(crate) const MAX_STAGED_BYTES: usize = if cfg!(target_arch = "x86_64") { 1 << 20 } else { STAGED_BYTES };
+
+/// [`TileKernels::staged_bytes`] that are a part of every second-level cache.
+pub(crate) const STAGED_BYTES: usize = 1 << 18;
+
+/// Kernels of one tile of up to as many tokens, whose columns are in fours.
+pub(crate) const fn by_fours(
+    token_tile: usize,
+    panels: usize,
+    sums: SumKernel,
+    groups: GroupKernel,
+) -> TileKernels {
+    TileKernels {
+        min_tokens: 1,
+        token_multiple: 1,
+        interleave: 4,
+        token_tile,
+        tiles: 1,
+        staged_bytes: STAGED_BYTES,
+        panels,
+        sums,
+        groups,
+    }
+}
 
 /// Most columns of one call of a product kernel, which bounds what its accumulators must hold: 256 times the sums of
 /// `code · q` fit in an i32. A multiple of every scale group.
@@ -305,6 +378,7 @@ impl<'a> Panels<'a> {
     }
 
     /// All bytes of a panel.
+    #[inline(always)]
     pub(crate) fn panel(&self, panel: usize) -> &'a [u8] {
         &self.codes[panel * self.stride..][..self.stride]
     }

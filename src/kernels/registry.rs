@@ -17,7 +17,7 @@ use super::scalar;
 use crate::error::{Error, Result};
 
 macro_rules! registry {
-    ($( $(#[doc = $doc:literal])+ $variant:ident = $id:literal, $name:literal, $choice:ident, $arch:tt, $($path:ident)::+; )+) => {
+    ($( $(#[doc = $doc:literal])+ $variant:ident = $id:literal, $name:literal, $arch:tt, $($path:ident)::+; )+) => {
         /// Every backend that exists, on whatever architecture. The numbers are the C ABI's.
         #[non_exhaustive]
         #[repr(u8)]
@@ -36,11 +36,6 @@ macro_rules! registry {
                 match self { $( BackendId::$variant => $name, )+ }
             }
 
-            /// Whether [`Backend::best`] may choose it: `automatic`, or else by name only.
-            const fn is_automatic(self) -> bool {
-                match self { $( BackendId::$variant => registry!(@choice $choice), )+ }
-            }
-
             fn detect(self) -> bool {
                 match self {
                     $( BackendId::$variant => registry!(@detect $arch, $($path)::+), )+
@@ -54,8 +49,6 @@ macro_rules! registry {
             }
         }
     };
-    (@choice automatic) => { true };
-    (@choice by_name) => { false };
     (@detect "any", $($path:ident)::+) => { $($path)::+::detect() };
     (@detect $arch:tt, $($path:ident)::+) => {{
         #[cfg(all(
@@ -89,24 +82,24 @@ macro_rules! registry {
 }
 
 registry! {
-    /// AMX int8 tiles, with AVX-512 VNNI for the rest. Chosen by name only: it has run on emulated CPUs alone.
-    Amx = 5, "amx", by_name, "x86_64", x86_64::amx;
+    /// AMX int8 tiles, with AVX-512 VNNI for few tokens and all else. Linux is asked to permit tiles.
+    Amx = 5, "amx", "x86_64", x86_64::amx;
     /// AVX-512 with VNNI.
-    Avx512Vnni = 3, "avx512vnni", automatic, "x86_64", x86_64::avx512vnni;
+    Avx512Vnni = 3, "avx512vnni", "x86_64", x86_64::avx512vnni;
     /// 512-bit AVX-512 F, BW, VL and DQ.
-    Avx512 = 2, "avx512", automatic, "x86_64", x86_64::avx512;
+    Avx512 = 2, "avx512", "x86_64", x86_64::avx512;
     /// AVX2 with 256-bit VNNI.
-    AvxVnni = 4, "avxvnni", automatic, "x86_64", x86_64::avxvnni;
+    AvxVnni = 4, "avxvnni", "x86_64", x86_64::avxvnni;
     /// 256-bit AVX2 with FMA and F16C.
-    Avx2 = 1, "avx2", automatic, "x86_64", x86_64::avx2;
+    Avx2 = 1, "avx2", "x86_64", x86_64::avx2;
     /// NEON with the int8 matrix products of Armv8.6.
-    I8mm = 8, "i8mm", automatic, "aarch64", aarch64::i8mm;
+    I8mm = 8, "i8mm", "aarch64", aarch64::i8mm;
     /// NEON with the dot product of Armv8.2.
-    Dotprod = 7, "dotprod", automatic, "aarch64", aarch64::dotprod;
+    Dotprod = 7, "dotprod", "aarch64", aarch64::dotprod;
     /// 128-bit NEON, which every AArch64 CPU has.
-    Neon = 6, "neon", automatic, "aarch64", aarch64::neon;
+    Neon = 6, "neon", "aarch64", aarch64::neon;
     /// Portable Rust, complete; the yardstick of every other backend.
-    Scalar = 0, "scalar", automatic, "any", scalar;
+    Scalar = 0, "scalar", "any", scalar;
 }
 
 impl BackendId {
@@ -174,8 +167,9 @@ pub struct Backend {
 static CHOICE: AtomicU8 = AtomicU8::new(0);
 
 impl Backend {
-    /// The best backend of this CPU, or the one that [`Backend::force`] set. Detected once and cached. `amx`, which has not
-    /// run on a real CPU yet, is never chosen, only taken by name.
+    /// The best backend of this CPU, or the one that [`Backend::force`] set. Detected once and cached. On a CPU with tiles
+    /// the first call asks for them, see [`Backend::new`]; if Linux refuses, the best is the next one. A process that must
+    /// not ask forces another backend first.
     #[must_use]
     #[inline]
     pub fn best() -> Backend {
@@ -185,9 +179,7 @@ impl Backend {
         {
             return Backend { id };
         }
-        let automatic = BackendId::ALL.iter().copied().filter(|id| id.is_automatic());
-        let best = automatic.filter_map(|id| Self::new(id).ok()).next();
-        let best = best.unwrap_or(Backend { id: BackendId::Scalar });
+        let best = Self::available().next().unwrap_or(Backend { id: BackendId::Scalar });
         // A concurrent `force` must win over this default.
         match CHOICE.compare_exchange(0, best.id as u8 + 1, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => best,
@@ -196,7 +188,9 @@ impl Backend {
     }
 
     /// That backend. Asking for `amx` on a CPU with tiles asks Linux to permit them, once: the process may then use them,
-    /// and signal stacks that are set up later must have room for tiles.
+    /// and signal stacks that are set up later must have room for tiles (`getauxval(AT_MINSIGSTKSZ)`, about 11 KiB). Linux
+    /// refuses where it is older than 5.16, a filter of system calls says so, or a thread has a smaller signal stack; that
+    /// is final for the process.
     ///
     /// # Errors
     /// [`Error::BackendUnavailable`] if this CPU cannot run it.

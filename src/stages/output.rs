@@ -1,6 +1,8 @@
 //! Where a product writes: a strided matrix that can be cut among threads.
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ops::Range;
 
 use crate::buffer::Buffer;
 use crate::error::{Error, Result, check_len, check_nonzero, check_range, checked_size};
@@ -126,16 +128,16 @@ impl<'a, T: Copy> OutputMut<'a, T> {
         Ok((OutputMut { tokens: at, ..self }, OutputMut { start: below, tokens: self.tokens - at, ..self }))
     }
 
-    /// Columns `start .. start + values.len()` of a row take `values`.
-    pub(crate) fn write(&mut self, token: usize, start: usize, values: &[T]) {
+    /// Columns of a row, to be written.
+    pub(crate) fn part(&mut self, token: usize, columns: Range<usize>) -> &mut [MaybeUninit<T>] {
         assert!(
-            token < self.tokens && start + values.len() <= self.outputs,
+            token < self.tokens && columns.start <= columns.end && columns.end <= self.outputs,
             "driver stays within its output"
         );
         // SAFETY: asserted to be within the matrix, which this view owns.
         unsafe {
-            let target = self.start.add(token * self.stride + start);
-            core::ptr::copy_nonoverlapping(values.as_ptr(), target, values.len());
+            let first = self.start.add(token * self.stride + columns.start);
+            core::slice::from_raw_parts_mut(first.cast(), columns.len())
         }
     }
 }

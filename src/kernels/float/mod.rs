@@ -40,6 +40,20 @@ macro_rules! float_kernels {
         }
 
         /// # Safety
+        /// The contract's: the CPU has the features, and the lengths are as it says.
+        #[target_feature(enable = $features)]
+        unsafe fn dequantize(
+            sums: &[[i32; $crate::layout::PANEL_ROWS]],
+            stride: usize,
+            total: i32,
+            alphas: &[f32],
+            scale: f32,
+            y: &mut [core::mem::MaybeUninit<f32>],
+        ) {
+            $crate::kernels::scalar::dequantize(sums, stride, total, alphas, scale, y);
+        }
+
+        /// # Safety
         /// The contract's: the CPU has the features, and `x` is whole runs.
         unsafe fn sign_columns(
             x: &mut [f32],

@@ -4,6 +4,7 @@ use core::mem::MaybeUninit;
 
 use super::contract::{Kernels, Prologue};
 use super::{attention, ternary};
+use crate::layout::PANEL_ROWS;
 use crate::layout::sums::{SUM_LANES, SUM_RUN, fold_lanes};
 use crate::matrices::SignRows;
 
@@ -20,6 +21,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    dequantize,
     product: ternary::PORTABLE,
     attention: attention::PORTABLE,
 };
@@ -126,6 +128,24 @@ pub(crate) fn widen_i4(src: &[u8], dst: &mut [i8]) {
     for (pair, &byte) in dst.chunks_exact_mut(2).zip(src) {
         pair[0] = (byte << 4) as i8 >> 4;
         pair[1] = byte as i8 >> 4;
+    }
+}
+
+/// Other backends have it with their features, and the compiler makes their vectors of it.
+#[inline(always)]
+pub(crate) fn dequantize(
+    sums: &[[i32; PANEL_ROWS]],
+    stride: usize,
+    total: i32,
+    alphas: &[f32],
+    scale: f32,
+    y: &mut [MaybeUninit<f32>],
+) {
+    let (y, alphas) = (y.as_chunks_mut::<PANEL_ROWS>().0, alphas.as_chunks::<PANEL_ROWS>().0);
+    for ((y, alphas), sums) in y.iter_mut().zip(alphas).zip(sums.iter().step_by(stride)) {
+        for ((y, alpha), sum) in y.iter_mut().zip(alphas).zip(sums) {
+            y.write(sum.wrapping_sub(total) as f32 * alpha * scale);
+        }
     }
 }
 

@@ -232,12 +232,7 @@ macro_rules! tile_kernels {
             unsafe { $any_tokens(operands, &mut sink) }
         }
 
-        $crate::kernels::contract::TileKernels {
-            token_tile: $token_tile,
-            panels: $crate::kernels::contract::CALL_PANELS,
-            sums,
-            groups,
-        }
+        $crate::kernels::contract::by_fours($token_tile, $crate::kernels::contract::CALL_PANELS, sums, groups)
     }};
 }
 pub(crate) use tile_kernels;
@@ -302,12 +297,7 @@ macro_rules! lookup_kernels {
             }
         }
 
-        $crate::kernels::contract::TileKernels {
-            token_tile: LOOKUP_TOKENS,
-            panels: LOOKUP_PANELS,
-            sums,
-            groups,
-        }
+        $crate::kernels::contract::by_fours(LOOKUP_TOKENS, LOOKUP_PANELS, sums, groups)
     }};
 }
 pub(crate) use lookup_kernels;

@@ -94,7 +94,7 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
     scratch: &mut Scratch,
     sums: &mut [[i32; PANEL_ROWS]],
 ) {
-    let Operands { panels, q, tokens } = operands;
+    let Operands { panels, q, tokens, .. } = operands;
     check_lengths(operands, panels.layout().column_multiple, sums.len());
     assert!(tokens <= LOOKUP_TOKENS && panels.count() <= LOOKUP_PANELS);
     const { assert!(size_of::<V::Totals>() <= 16 && size_of::<V>() == 4 * V::ROWS) };

@@ -50,8 +50,7 @@ use crate::layout::Layout;
 
 /// Portable products of everything. A layout without a line of its own gets the general ones.
 pub(crate) const PORTABLE: Product = Product {
-    token_multiple: 1,
-    interleave: 4,
+    few: None,
     tiles: TileTable::new(portable::ANY_LAYOUT)
         .with(Layout::TwoBit, two_bit::PORTABLE, two_bit::PORTABLE)
         .with(Layout::FiveTrit, five_trit::PORTABLE, five_trit::PORTABLE),

@@ -1,17 +1,16 @@
 //! Products in plain Rust: for any layout by its functions, and the pieces of those that are written out for one.
 
 use crate::kernels::contract::{
-    CALL_PANELS, GroupBuffers, Groups, Operands, Scratch, SumKernel, TileKernels,
+    CALL_PANELS, GroupBuffers, Groups, Operands, Scratch, SumKernel, TileKernels, by_fours,
 };
 use crate::layout::{PANEL_ROWS, ScaleType, f32_of_f16};
 
 /// Any layout, a code at a time.
-pub(crate) const ANY_LAYOUT: TileKernels =
-    TileKernels { token_tile: 4, panels: CALL_PANELS, sums: any_sums, groups: any_groups };
+pub(crate) const ANY_LAYOUT: TileKernels = by_fours(4, CALL_PANELS, any_sums, any_groups);
 
 /// A [`SumKernel`] of any layout.
 fn any_sums(operands: Operands<'_>, _: &mut Scratch, sums: &mut [[i32; PANEL_ROWS]]) {
-    let Operands { panels, q, tokens } = operands;
+    let Operands { panels, q, tokens, .. } = operands;
     let layout = panels.layout();
     let columns = panels.range();
     for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
@@ -55,19 +54,19 @@ pub(super) fn by_group(
     groups: Groups<'_>,
     buffers: GroupBuffers<'_>,
 ) {
-    let Operands { panels, q, tokens } = operands;
+    let Operands { panels, q, tokens, .. } = operands;
     let GroupBuffers { scratch, sums, scaled } = buffers;
     let width = panels.width();
     let starts = (0..width).step_by(groups.columns());
     for (group, (start, q)) in starts.zip(q.chunks(groups.columns() * tokens)).enumerate() {
         for sums in sums.chunks_exact_mut(tokens) {
-            for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
+            for (sums, sum) in sums.iter_mut().zip(groups.sums(0, group, tokens)) {
                 *sums = [-sum; PANEL_ROWS];
             }
         }
         let panels = panels.columns(start..width.min(start + groups.columns()));
         // SAFETY: a portable kernel needs no feature; the lengths are those of a group's columns.
-        unsafe { kernel(Operands { panels, q, tokens }, scratch, sums) };
+        unsafe { kernel(Operands { panels, q, ..operands }, scratch, sums) };
         let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
         for (panel, (sums, scaled)) in panels.enumerate() {
             let scales = scales(&groups, panel, group);

@@ -14,7 +14,7 @@ const _: () = assert!(256 * 2 * 128 * MAX_RUN_COLUMNS <= 1 << 31);
 /// sums for each panel and token. [`Panels`](crate::kernels::contract::Panels) are within their bytes by construction.
 #[inline(always)]
 pub(crate) fn check_lengths(operands: Operands<'_>, column_multiple: usize, sums: usize) {
-    let Operands { panels, q, tokens } = operands;
+    let Operands { panels, q, tokens, .. } = operands;
     assert!(tokens > 0 && q.len() == panels.width().next_multiple_of(column_multiple) * tokens);
     assert!(sums == panels.count() * tokens);
 }
@@ -113,7 +113,7 @@ unsafe impl Sink for ScaledGroups<'_> {
     unsafe fn start<V: IntVector>(&self, segment: usize, token: usize) -> V {
         // Codes are w + 1, so Σ w·q starts from −Σ q.
         // SAFETY: the features, as promised.
-        unsafe { V::splat(-self.groups.sums(segment, self.tokens)[token]) }
+        unsafe { V::splat(-self.groups.sums(0, segment, self.tokens)[token]) }
     }
 
     #[inline(always)]
@@ -188,7 +188,7 @@ pub(crate) unsafe fn sums_by_group<V: IntVector>(
     groups: Groups<'_>,
     buffers: GroupBuffers<'_>,
 ) {
-    let Operands { panels, q, tokens } = operands;
+    let Operands { panels, q, tokens, .. } = operands;
     let GroupBuffers { scratch, sums, scaled } = buffers;
     let width = panels.width();
     let starts = (0..width).step_by(groups.columns());
@@ -197,14 +197,14 @@ pub(crate) unsafe fn sums_by_group<V: IntVector>(
         // `q` is padded to. Vectors of rows are within the 16 of scales, sums and products.
         unsafe {
             for sums in sums.chunks_exact_mut(tokens) {
-                for (sums, sum) in sums.iter_mut().zip(groups.sums(group, tokens)) {
+                for (sums, sum) in sums.iter_mut().zip(groups.sums(0, group, tokens)) {
                     for row in (0..PANEL_ROWS).step_by(V::ROWS) {
                         V::splat(-sum).store(sums.as_mut_ptr().add(row).cast());
                     }
                 }
             }
             let panels = panels.columns(start..width.min(start + groups.columns()));
-            kernel(Operands { panels, q, tokens }, scratch, sums);
+            kernel(Operands { panels, q, ..operands }, scratch, sums);
             let panels = sums.chunks_exact(tokens).zip(scaled.chunks_exact_mut(tokens));
             for (panel, (sums, scaled)) in panels.enumerate() {
                 for row in (0..PANEL_ROWS).step_by(V::ROWS) {

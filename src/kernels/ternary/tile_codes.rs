@@ -14,8 +14,8 @@ pub(crate) const TILE_ROWS: usize = TILE_COLUMNS / 4;
 /// Bytes of a tile of codes.
 pub(crate) const TILE_BYTES: usize = TILE_ROWS * BLOCK_BYTES;
 
-/// Bytes of a panel that are fetched ahead of what is unpacked.
-pub(super) const TILE_AHEAD: usize = 512;
+/// Bytes of a panel that are fetched ahead of what is unpacked: what is unpacked after the next multiplications.
+pub(super) const TILE_AHEAD: usize = 3 << 10;
 
 /// How codes of a layout are brought to tiles.
 ///

@@ -1,9 +1,9 @@
 //! From checked arguments to calls of the backend's kernels, and from their sums to the caller's numbers.
 //!
-//! Tokens are cut into **tiles**, as many as the backend's kernel multiplies at once. The activations of some
+//! Tokens are cut into **tiles**, as the backend's kernel wants them. The activations of some
 //! tiles are **staged**: widened to int8 and interleaved in the order the kernel reads them, once for all outputs.
-//! Then the weights are walked in groups of panels, as many as the kernel takes; each group is multiplied with each
-//! staged tile while its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles. How many panels
+//! Then the weights are walked in groups of panels, as many as the kernel takes; each group is multiplied with all
+//! staged tiles, one or several a call, while its codes are in cache. So the codes cross the memory bus once for up to [`MAX_TILES`] tiles. How many panels
 //! of a group are read side by side is the kernel's choice.
 //!
 //! The kernels see whole blocks and whole panels; shapes, tails, ranges and scales end here.
@@ -13,14 +13,13 @@ use core::ops::Range;
 use crate::buffer::Buffer;
 use crate::error::{Result, check_len, check_range};
 use crate::kernels::contract::{
-    GroupBuffers, Groups, Kernels, MAX_CALL_PANELS, MAX_RUN_COLUMNS, Operands, Panels, Scratch, TileKernels,
+    GroupBuffers, Groups, Kernels, MAX_CALL_SUMS, MAX_RUN_COLUMNS, MAX_STAGED_BYTES, Operands, Panels,
+    STAGED_BYTES, Scratch, TileKernels,
 };
 use crate::layout::{Activations, Bits, GroupLen, PANEL_ROWS, Weights};
 use crate::stages::output::OutputMut;
 use crate::stages::workspace::{Size, Workspace};
 
-/// Bytes of staged activations: a part of every second-level cache.
-const STAGED_BYTES: usize = 1 << 18;
 const _: () = assert!(MAX_RUN_COLUMNS <= STAGED_BYTES);
 
 /// Most tiles that are staged together.
@@ -33,32 +32,32 @@ const MAX_TOKENS: usize = 32;
 const PIECE_COLUMNS: usize = 1024;
 
 /// Sums of scale groups of everything that is staged: each row may end with a short group.
-const GROUP_SUMS: usize = STAGED_BYTES / GroupLen::MIN + MAX_TILES * MAX_TOKENS;
+const GROUP_SUMS: usize = MAX_STAGED_BYTES / GroupLen::MIN + MAX_TILES * MAX_TOKENS;
 
 pub(super) fn size() -> Result<Size> {
     Size::EMPTY
-        .and::<i8>(STAGED_BYTES)?
+        .and::<i8>(MAX_STAGED_BYTES)?
         .and::<i8>(PIECE_COLUMNS)?
         .and::<i32>(GROUP_SUMS)?
-        .and::<[i32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)?
-        .and::<[f32; PANEL_ROWS]>(MAX_CALL_PANELS * MAX_TOKENS)?
+        .and::<[i32; PANEL_ROWS]>(MAX_CALL_SUMS)?
+        .and::<[f32; PANEL_ROWS]>(MAX_CALL_SUMS)?
         .and::<Scratch>(1)
 }
 
-/// The finished sums of one panel for one token.
-pub(super) enum Sums<'a> {
-    /// Integer sums over all columns.
-    Integer { panel: usize, sums: &'a [i32; PANEL_ROWS] },
-    /// `Σ_g α · sum_g`.
-    Scaled(&'a [f32; PANEL_ROWS]),
+/// The sums of some panels and tokens: those of panel `p` and token `t`, counted from the first ones, are number
+/// `p · stride + t`.
+pub(super) struct Sums<'a> {
+    pub(super) tokens: Range<usize>,
+    pub(super) panels: Range<usize>,
+    pub(super) stride: usize,
+    pub(super) values: SumValues<'a>,
 }
 
-/// The part of a panel's 16 rows that the caller asked for.
-pub(super) struct PanelRows {
-    /// First of them, as an output index.
-    pub(super) output: usize,
-    /// Where they are within the panel.
-    pub(super) within: Range<usize>,
+pub(super) enum SumValues<'a> {
+    /// Integer sums over all columns of codes, which are w + 1: too much by `Σ q`.
+    Codes(&'a [[i32; PANEL_ROWS]]),
+    /// `Σ_g α · sum_g`.
+    Scaled(&'a [[f32; PANEL_ROWS]]),
 }
 
 /// Checked arguments of one product.
@@ -78,6 +77,18 @@ pub(super) struct Driver<'a> {
 struct Slot {
     values: usize,
     group_sums: usize,
+}
+
+/// What a kernel multiplies at once.
+struct Call {
+    /// Of the first tile.
+    slot: Slot,
+    /// Tokens of a tile, and of all of them, those that fill up with them.
+    tile: usize,
+    tokens: usize,
+    /// Sums of scale groups from tile to tile.
+    tile_sums: usize,
+    panels: Range<usize>,
 }
 
 /// The workspace, cut up.
@@ -105,76 +116,72 @@ impl<'a> Driver<'a> {
         check_range("outputs", &outputs, weights.outputs())?;
         check_len("tokens of y", tokens.len(), y.tokens())?;
         check_len("outputs of y", outputs.len(), y.outputs())?;
-        let tiles = kernels.product.tiles.get(weights.spec().layout(), x.bits());
+        let tiles = kernels.product.get(weights.spec().layout(), x.bits(), tokens.len());
         Ok(Driver { kernels, tiles, weights, x, tokens, outputs, by_group })
     }
 
-    /// Calls `emit` once for each token and panel of the ranges.
-    pub(super) fn run(
-        &self,
-        workspace: Buffer<'_, u8>,
-        mut emit: impl FnMut(usize, PanelRows, Sums<'_>),
-    ) -> Result<()> {
+    /// Calls `emit` with every token and panel of the ranges once. The first and the last panel may have outputs beyond
+    /// theirs.
+    pub(super) fn run(&self, workspace: Buffer<'_, u8>, mut emit: impl FnMut(Sums<'_>)) -> Result<()> {
         let mut workspace = Workspace::new(workspace, size()?)?;
         if self.outputs.is_empty() || self.tokens.is_empty() {
             return Ok(());
         }
         let columns = self.weights.inputs();
         let width = columns.next_multiple_of(self.column_multiple());
-        let tile =
-            tile_tokens(self.tiles.token_tile, self.kernels.product.token_multiple, self.tokens.len(), width);
-        let tiles = (STAGED_BYTES / (tile * width)).clamp(1, MAX_TILES).min(self.tokens.len().div_ceil(tile));
-        let groups = width.div_ceil(GroupLen::MIN);
-        let slot = |index| Slot { values: index * tile * width, group_sums: index * tile * groups };
+        let tile = tile_tokens(&self.tiles, self.tokens.len(), width);
+        let staged_tiles = (self.tiles.staged_bytes / (tile * width)).clamp(1, MAX_TILES);
+        let staged_tiles = staged_tiles.min(self.tokens.len().div_ceil(tile));
+        let call_tiles = self.tiles.tiles.min(staged_tiles);
+        let tile_sums = tile * width.div_ceil(GroupLen::MIN);
+        let slot = |index| Slot { values: index * tile * width, group_sums: index * tile_sums };
         let panels = self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS);
         let whole = width <= MAX_RUN_COLUMNS;
         let staged_width = width.min(MAX_RUN_COLUMNS);
-        let sums = self.tiles.panels.min(panels.len()) * tile;
-        let (group_sums, scaled) =
-            if self.by_group { (staged_width.div_ceil(GroupLen::MIN) * tile * tiles, sums) } else { (0, 0) };
+        let sums = self.tiles.panels.min(panels.len()) * tile * call_tiles;
+        let (group_sums, scaled) = if self.by_group { (tile_sums * staged_tiles, sums) } else { (0, 0) };
         // Only what this product uses of each piece is written.
         let mut buffers = Buffers {
-            staged: workspace.take_start_filled(STAGED_BYTES, staged_width * tile * tiles, 0),
+            staged: workspace.take_start_filled(MAX_STAGED_BYTES, staged_width * tile * staged_tiles, 0),
             piece: workspace.take_start_filled(PIECE_COLUMNS, PIECE_COLUMNS.min(width), 0),
             group_sums: workspace.take_start_filled(GROUP_SUMS, group_sums, 0),
-            sums: workspace.take_start_filled(MAX_CALL_PANELS * MAX_TOKENS, sums, [0; PANEL_ROWS]),
-            scaled: workspace.take_start_filled(MAX_CALL_PANELS * MAX_TOKENS, scaled, [0.0; PANEL_ROWS]),
+            sums: workspace.take_start_filled(MAX_CALL_SUMS, sums, [0; PANEL_ROWS]),
+            scaled: workspace.take_start_filled(MAX_CALL_SUMS, scaled, [0.0; PANEL_ROWS]),
             scratch: workspace.take_scratch(),
         };
 
-        for first in self.tokens.clone().step_by(tile * tiles) {
-            let block = first..self.tokens.end.min(first + tile * tiles);
-            let tiles = || block.clone().step_by(tile).map(|first| first..block.end.min(first + tile));
+        for block in pieces(&self.tokens, tile * staged_tiles) {
             if whole {
-                for (index, tokens) in tiles().enumerate() {
+                for (index, tokens) in pieces(&block, tile).enumerate() {
                     self.stage(&mut buffers, slot(index), tokens, 0..columns);
                 }
             }
-            for start in panels.clone().step_by(self.tiles.panels) {
-                let panels = start..panels.end.min(start + self.tiles.panels);
-                for (index, tokens) in tiles().enumerate() {
-                    for run in runs(columns, MAX_RUN_COLUMNS) {
+            for panels in pieces(&panels, self.tiles.panels) {
+                for (call, tokens) in pieces(&block, tile * call_tiles).enumerate() {
+                    // What a call of the kernel has: whole tiles, as its activations are staged.
+                    let call = Call {
+                        slot: slot(if whole { call * call_tiles } else { 0 }),
+                        tile: tile.min(self.filled_up(tokens.len())),
+                        tile_sums,
+                        tokens: self.filled_up(tokens.len()),
+                        panels: panels.clone(),
+                    };
+                    for run in pieces(&(0..columns), MAX_RUN_COLUMNS) {
                         if !whole {
                             self.stage(&mut buffers, slot(0), tokens.clone(), run.clone());
                         }
-                        let slot = if whole { slot(index) } else { slot(0) };
                         if self.by_group {
-                            self.add_groups(&mut buffers, slot, tokens.len(), run, &panels);
+                            self.add_groups(&mut buffers, &call, run);
                         } else {
-                            self.add_all(&mut buffers, slot, &tokens, run, &panels);
+                            self.add_all(&mut buffers, &call, run);
                         }
                     }
-                    for (slot, panel) in panels.clone().enumerate() {
-                        for (t, token) in tokens.clone().enumerate() {
-                            let at = slot * tokens.len() + t;
-                            let sums = if self.by_group {
-                                Sums::Scaled(&buffers.scaled[at])
-                            } else {
-                                Sums::Integer { panel, sums: &buffers.sums[at] }
-                            };
-                            emit(token, self.rows_of(panel), sums);
-                        }
-                    }
+                    let values = if self.by_group {
+                        SumValues::Scaled(buffers.scaled)
+                    } else {
+                        SumValues::Codes(buffers.sums)
+                    };
+                    emit(Sums { tokens, panels: panels.clone(), stride: call.tokens, values });
                 }
             }
         }
@@ -183,59 +190,39 @@ impl<'a> Driver<'a> {
 
     /// Columns that staged activations are padded to a multiple of.
     fn column_multiple(&self) -> usize {
-        self.weights.spec().layout().codes().column_multiple.max(self.kernels.product.interleave)
+        self.weights.spec().layout().codes().column_multiple.max(self.tiles.interleave)
     }
 
-    fn rows_of(&self, panel: usize) -> PanelRows {
-        let start = self.outputs.start.max(panel * PANEL_ROWS);
-        let end = self.outputs.end.min((panel + 1) * PANEL_ROWS);
-        PanelRows { output: start, within: start - panel * PANEL_ROWS..end - panel * PANEL_ROWS }
+    /// As many tokens as the kernel sees, those that are padding with them.
+    fn filled_up(&self, tokens: usize) -> usize {
+        tokens.next_multiple_of(self.tiles.token_multiple)
     }
 
     /// Integer sums of the run into `buffers.sums`.
-    fn add_all(
-        &self,
-        buffers: &mut Buffers<'_>,
-        slot: Slot,
-        tokens: &Range<usize>,
-        run: Range<usize>,
-        panels: &Range<usize>,
-    ) {
-        let sums = &mut buffers.sums[..panels.len() * tokens.len()];
+    fn add_all(&self, buffers: &mut Buffers<'_>, call: &Call, run: Range<usize>) {
+        let sums = &mut buffers.sums[..call.panels.len() * call.tokens];
         if run.start == 0 {
-            // Codes are w + 1, so Σ w·q starts from −Σ q.
-            for sums in sums.chunks_exact_mut(tokens.len()) {
-                for (sums, token) in sums.iter_mut().zip(tokens.clone()) {
-                    *sums = [self.x.sums()[token].wrapping_neg(); PANEL_ROWS];
-                }
-            }
+            sums.fill([0; PANEL_ROWS]);
         }
-        let operands = self.operands(&run, panels, &buffers.staged[slot.values..], tokens.len());
+        let operands = self.operands(call, &run, buffers.staged);
         // SAFETY: the CPU has the kernels' features; `operands` is as the contract says, and there is a sum for each panel
         // and token.
         unsafe { (self.tiles.sums)(operands, buffers.scratch, sums) };
     }
 
     /// `α · sum` of every group of the run added to `buffers.scaled`, ascending.
-    fn add_groups(
-        &self,
-        buffers: &mut Buffers<'_>,
-        slot: Slot,
-        tokens: usize,
-        run: Range<usize>,
-        panels: &Range<usize>,
-    ) {
+    fn add_groups(&self, buffers: &mut Buffers<'_>, call: &Call, run: Range<usize>) {
         let spec = self.weights.spec();
-        let sums = &mut buffers.sums[..panels.len() * tokens];
-        let scaled = &mut buffers.scaled[..panels.len() * tokens];
+        let sums = &mut buffers.sums[..call.panels.len() * call.tokens];
+        let scaled = &mut buffers.scaled[..call.panels.len() * call.tokens];
         if run.start == 0 {
             // −0 is what adding changes nothing of, the sign of a zero included.
             scaled.fill([-0.0; PANEL_ROWS]);
         }
-        let scales = self.weights.group_scales(panels.start, run.start / spec.group_inputs());
-        let group_sums = &buffers.group_sums[slot.group_sums..];
+        let scales = self.weights.group_scales(call.panels.start, run.start / spec.group_inputs());
+        let group_sums = (&buffers.group_sums[call.slot.group_sums..], call.tile_sums);
         let groups = Groups::new(spec.group_inputs(), spec.scale_type(), scales, group_sums);
-        let operands = self.operands(&run, panels, &buffers.staged[slot.values..], tokens);
+        let operands = self.operands(call, &run, buffers.staged);
         // SAFETY: as in `add_all`, for scaled sums too.
         unsafe {
             (self.tiles.groups)(operands, groups, GroupBuffers { scratch: buffers.scratch, sums, scaled });
@@ -244,36 +231,39 @@ impl<'a> Driver<'a> {
 
     /// A run's codes and staged activations. Tile and panels are within the kernel's, activations are padded as staged, and
     /// int4 values come from nibbles.
-    fn operands<'s>(
-        &'s self,
-        run: &Range<usize>,
-        panels: &Range<usize>,
-        staged: &'s [i8],
-        tokens: usize,
-    ) -> Operands<'s> {
-        let (codes, stride) = self.weights.panels(panels.start);
+    fn operands<'s>(&'s self, call: &Call, run: &Range<usize>, staged: &'s [i8]) -> Operands<'s> {
+        let (codes, stride) = self.weights.panels(call.panels.start);
         let width = run.len().next_multiple_of(self.column_multiple());
-        let panels = Panels::new(self.weights.spec().layout(), codes, stride, panels.len(), run.clone());
-        Operands { panels, q: &staged[..width * tokens], tokens }
+        let panels = Panels::new(self.weights.spec().layout(), codes, stride, call.panels.len(), run.clone());
+        let q = &staged[call.slot.values..][..width * call.tokens];
+        Operands { panels, q, tokens: call.tokens, tile: call.tile }
     }
 
-    /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks,
-    /// and the sums of their scale groups.
+    /// Writes the activations of a tile and run at its slot, in the kernels' order, zero-padded to whole blocks and filled
+    /// up with tokens of zeros, and the sums of their scale groups.
     fn stage(&self, buffers: &mut Buffers<'_>, slot: Slot, tokens: Range<usize>, run: Range<usize>) {
         let multiple = self.column_multiple();
-        let interleave = self.kernels.product.interleave;
         let width = run.len().next_multiple_of(multiple);
-        let count = tokens.len();
+        let count = self.filled_up(tokens.len());
         let staged = &mut buffers.staged[slot.values..][..width * count];
         let group = self.weights.spec().group_inputs();
-        for (t, token) in tokens.enumerate() {
-            let row = self.x.row(token);
-            for piece in runs(run.len(), PIECE_COLUMNS) {
-                let width = piece.len().next_multiple_of(multiple);
-                let values = &mut buffers.piece[..width];
-                self.widen(row, run.start + piece.start..run.start + piece.end, values);
-                let staged = &mut staged[piece.start * count..][..width * count];
-                match interleave {
+        for piece in pieces(&(0..run.len()), PIECE_COLUMNS) {
+            let width = piece.len().next_multiple_of(multiple);
+            let staged = &mut staged[piece.start * count..][..width * count];
+            let columns = run.start + piece.start..run.start + piece.end;
+            for t in 0..count {
+                let row = if t < tokens.len() { self.x.row(tokens.start + t) } else { &[] };
+                let values = match self.x.bits() {
+                    Bits::Eight if !row.is_empty() && piece.len() == width => {
+                        as_signed(&row[columns.clone()])
+                    }
+                    _ => {
+                        let values = &mut buffers.piece[..width];
+                        self.widen(row, columns.clone(), values);
+                        &*values
+                    }
+                };
+                match self.tiles.interleave {
                     _ if count == 1 => staged.copy_from_slice(values),
                     4 => spread::<4>(values, staged, t, count),
                     _ => spread::<64>(values, staged, t, count),
@@ -289,10 +279,11 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Some columns of a row as int8, then zeros.
+    /// Some columns of a row as int8, then zeros; of no row, zeros.
     fn widen(&self, row: &[u8], columns: Range<usize>, values: &mut [i8]) {
-        let len = columns.len();
+        let len = if row.is_empty() { 0 } else { columns.len() };
         match self.x.bits() {
+            _ if len == 0 => {}
             Bits::Eight => {
                 for (q, &byte) in values.iter_mut().zip(&row[columns]) {
                     *q = byte as i8;
@@ -309,11 +300,10 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Tokens of a tile: as even as the kernel's tile and the staging room allow, and whole hardware tiles if there is room
-/// for one.
-pub(super) fn tile_tokens(token_tile: usize, multiple: usize, tokens: usize, width: usize) -> usize {
-    let most = token_tile.min(MAX_TOKENS).min(STAGED_BYTES / width.min(MAX_RUN_COLUMNS));
-    let multiple = if most < multiple { 1 } else { multiple };
+/// Tokens of a tile: as even as the kernel's tile and the staging room allow, and whole hardware tiles.
+pub(super) fn tile_tokens(kernels: &TileKernels, tokens: usize, width: usize) -> usize {
+    let multiple = kernels.token_multiple;
+    let most = kernels.token_tile.min(MAX_TOKENS).min(kernels.staged_bytes / width.min(MAX_RUN_COLUMNS));
     tokens.div_ceil(tokens.div_ceil(most / multiple * multiple)).next_multiple_of(multiple)
 }
 
@@ -327,7 +317,14 @@ fn spread<const I: usize>(values: &[i8], staged: &mut [i8], token: usize, count:
     }
 }
 
-/// `0..total` in pieces of `length`, the last one shorter.
-fn runs(total: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..total).step_by(length).map(move |start| start..total.min(start + length))
+/// The same bytes.
+fn as_signed(bytes: &[u8]) -> &[i8] {
+    // SAFETY: one size, and any bits are a value.
+    unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+}
+
+/// A range in pieces of `length`, the last one shorter.
+fn pieces(range: &Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.clone().step_by(length).map(move |start| start..end.min(start + length))
 }

@@ -10,9 +10,10 @@ mod driver;
 #[cfg(feature = "rayon")]
 mod parallel;
 
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use driver::{Driver, Sums};
+use driver::{Driver, SumValues, Sums};
 #[cfg(feature = "rayon")]
 pub use parallel::{par_product, par_workspace_len};
 
@@ -23,13 +24,13 @@ use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::error::Result;
 use crate::kernels::Backend;
-use crate::kernels::contract::Kernels;
+use crate::kernels::contract::{Kernels, MAX_CALL_PANELS};
 use crate::layout::{Activations, PANEL_ROWS, Weights};
 
 /// Bytes of workspace that any product needs, on every backend.
 ///
 /// ```
-/// assert!(hbitlinear::product_workspace_len() < 512 * 1024);
+/// assert!(hbitlinear::product_workspace_len() < 3 << 19);
 /// ```
 #[must_use]
 pub fn product_workspace_len() -> usize {
@@ -85,24 +86,49 @@ pub(crate) unsafe fn product_with(
 ) -> Result<()> {
     let (first_token, first_output) = (tokens.start, outputs.start);
     let by_group = weights.spec().has_groups();
-    let driver = Driver::new(kernels, weights, x, tokens, outputs, &y, by_group)?;
-    driver.run(workspace, |token, rows, sums| {
-        let mut values = [0.0; PANEL_ROWS];
-        let scale = x.scales()[token];
-        match sums {
-            Sums::Integer { panel, sums } => {
-                let alpha = weights.panel_scales(panel);
-                for ((value, &sum), alpha) in values.iter_mut().zip(sums).zip(alpha) {
-                    *value = sum as f32 * alpha * scale;
-                }
-            }
-            Sums::Scaled(sums) => {
-                for (value, sum) in values.iter_mut().zip(sums) {
-                    *value = sum * scale;
-                }
+    let driver = Driver::new(kernels, weights, x, tokens, outputs.clone(), &y, by_group)?;
+    let mut alphas = [0.0; PANEL_ROWS * MAX_CALL_PANELS];
+    driver.run(workspace, |sums| {
+        let Sums { tokens, panels, stride, values } = sums;
+        if let SumValues::Codes(_) = values {
+            for (alphas, panel) in alphas.as_chunks_mut::<PANEL_ROWS>().0.iter_mut().zip(panels.clone()) {
+                *alphas = weights.panel_scales(panel);
             }
         }
-        y.write(token - first_token, rows.output - first_output, &values[rows.within]);
+        // The outputs of all panels; of the first and the last one only some may be asked for.
+        let all = panels.start * PANEL_ROWS..panels.end * PANEL_ROWS;
+        let asked = all.start.max(outputs.start)..all.end.min(outputs.end);
+        let mut room = [const { MaybeUninit::uninit() }; PANEL_ROWS * MAX_CALL_PANELS];
+        for (t, token) in tokens.enumerate() {
+            let scale = x.scales()[token];
+            let y = y.part(token - first_token, asked.start - first_output..asked.end - first_output);
+            let whole = y.len() == all.len();
+            let row = if whole { &mut *y } else { &mut room[..all.len()] };
+            match values {
+                // SAFETY: the CPU has the kernels' features; there are 16 sums, scales and values for each panel.
+                SumValues::Codes(sums) => unsafe {
+                    (kernels.dequantize)(
+                        &sums[t..],
+                        stride,
+                        x.sums()[token],
+                        &alphas[..row.len()],
+                        scale,
+                        row,
+                    );
+                },
+                SumValues::Scaled(sums) => {
+                    let sums = sums[t..].iter().step_by(stride);
+                    for (row, sums) in row.as_chunks_mut::<PANEL_ROWS>().0.iter_mut().zip(sums) {
+                        for (value, sum) in row.iter_mut().zip(sums) {
+                            value.write(sum * scale);
+                        }
+                    }
+                }
+            }
+            if !whole {
+                y.copy_from_slice(&room[asked.start - all.start..asked.end - all.start]);
+            }
+        }
     })
 }
 
@@ -120,10 +146,18 @@ pub fn product_i32<'w>(
     workspace: impl Into<Buffer<'w, u8>>,
 ) -> Result<()> {
     let (first_token, first_output) = (tokens.start, outputs.start);
-    let driver = Driver::new(backend.kernels(), weights, x, tokens, outputs, &y, false)?;
-    driver.run(workspace.into(), |token, rows, sums| {
-        if let Sums::Integer { sums, .. } = sums {
-            y.write(token - first_token, rows.output - first_output, &sums[rows.within]);
+    let driver = Driver::new(backend.kernels(), weights, x, tokens, outputs.clone(), &y, false)?;
+    driver.run(workspace.into(), |sums| {
+        let Sums { tokens, panels, stride, values: SumValues::Codes(sums) } = sums else { return };
+        for (t, token) in tokens.enumerate() {
+            for (panel, sums) in panels.clone().zip(sums[t..].iter().step_by(stride)) {
+                let first = outputs.start.max(panel * PANEL_ROWS);
+                let end = outputs.end.min((panel + 1) * PANEL_ROWS);
+                let y = y.part(token - first_token, first - first_output..end - first_output);
+                for (y, sum) in y.iter_mut().zip(&sums[first % PANEL_ROWS..]) {
+                    y.write(sum.wrapping_sub(x.sums()[token]));
+                }
+            }
         }
     })
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::driver::tile_tokens;
 use super::*;
-use crate::kernels::contract::{Product, TileTable};
+use crate::kernels::contract::{Product, TileKernels, TileTable};
 use crate::kernels::scalar;
 use crate::kernels::ternary::portable::ANY_LAYOUT;
 use crate::layout::{Bits, Layout, Scaling, WeightSpec};
@@ -133,13 +133,15 @@ fn integers_are_the_definition_on_every_backend() {
 
 #[test]
 fn tiles_are_even_and_whole_hardware_tiles() {
+    let hardware = TileKernels { token_tile: 32, token_multiple: 16, staged_bytes: 1 << 20, ..ANY_LAYOUT };
     for (tokens, width, tile) in
-        [(512, 14336, 16), (512, 8192, 32), (512, 1 << 24, 8), (40, 2560, 32), (16, 640, 16)]
+        [(512, 14336, 32), (512, 1 << 24, 32), (40, 2560, 32), (16, 640, 16), (3, 640, 16), (17, 640, 32)]
     {
-        assert_eq!(tile_tokens(32, 16, tokens, width), tile, "{tokens} {width}");
+        assert_eq!(tile_tokens(&hardware, tokens, width), tile, "{tokens} {width}");
     }
+    let dots = TileKernels { token_tile: 12, ..ANY_LAYOUT };
     for (tokens, width, tile) in [(16, 640, 8), (512, 640, 12), (1, 640, 1), (512, 1 << 15, 8)] {
-        assert_eq!(tile_tokens(12, 1, tokens, width), tile, "{tokens} {width}");
+        assert_eq!(tile_tokens(&dots, tokens, width), tile, "{tokens} {width}");
     }
 }
 

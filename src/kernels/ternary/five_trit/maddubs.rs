@@ -23,7 +23,7 @@
 use super::quarters;
 use super::recoded::{RECODED_BLOCK, RECODED_QUARTER};
 use crate::kernels::contract::{Operands, Panels};
-use crate::kernels::ternary::maddubs::{STREAM_AHEAD, add_products, load_flipped, splat_four, widen};
+use crate::kernels::ternary::maddubs::{add_products, fetch_stream, load_flipped, splat_four, widen};
 use crate::kernels::ternary::rows::{Rows, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::ByteVector;
@@ -90,7 +90,7 @@ unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
                         for (trits, codes) in trits.iter_mut().zip(codes) {
                             let from = codes.add(blocks + block * BLOCK_BYTES);
                             if T == 1 {
-                                V::fetch_near(from.wrapping_add(STREAM_AHEAD));
+                                fetch_stream::<V>(from);
                             }
                             *trits = load_flipped(from);
                         }
@@ -175,7 +175,7 @@ unsafe fn int4_rows<V: ByteVector, S: Sink, const R: usize>(
                     let mut trits = [mask; R];
                     for (trits, codes) in trits.iter_mut().zip(codes) {
                         let from = codes.add(blocks + block * BLOCK_BYTES);
-                        V::fetch_near(from.wrapping_add(STREAM_AHEAD));
+                        fetch_stream::<V>(from);
                         *trits = V::load(from);
                     }
                     let mut narrow = [[splat_four(p.add(RECODED_BLOCK - 4)); R]; 1];

@@ -1,15 +1,15 @@
 //! The yardstick.
 
 use super::quarters;
-use crate::kernels::contract::{CALL_PANELS, GroupBuffers, Groups, Operands, Scratch, TileKernels};
+use crate::kernels::contract::{CALL_PANELS, GroupBuffers, Groups, Operands, Scratch, TileKernels, by_fours};
 use crate::kernels::ternary::portable::{add_field, by_group};
 use crate::layout::five_trit::{QUARTER_BYTES, QUARTER_COLUMNS, quarter_offsets};
 use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
-pub(crate) const PORTABLE: TileKernels = TileKernels { token_tile: 4, panels: CALL_PANELS, sums, groups };
+pub(crate) const PORTABLE: TileKernels = by_fours(4, CALL_PANELS, sums, groups);
 
 fn sums(operands: Operands<'_>, _: &mut Scratch, sums: &mut [[i32; PANEL_ROWS]]) {
-    let Operands { panels, q, tokens } = operands;
+    let Operands { panels, q, tokens, .. } = operands;
     for (panel, sums) in sums.chunks_exact_mut(tokens).enumerate() {
         let codes = panels.panel(panel);
         for (quarter, q) in quarters(panels).zip(q.chunks_exact(QUARTER_COLUMNS * tokens)) {

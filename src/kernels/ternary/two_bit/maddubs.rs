@@ -7,9 +7,9 @@
 //!
 //! **One token**: the fields of a nibble are masked in place, worth 1 and 4, and have an accumulator each; one shift
 //! brings the high nibble down: 13 operations for 4 · 32 products. Those worth 4 reach four times as much, so these i16
-//! take [`NARROW_BLOCKS_ALONE`] blocks. One panel at a time, fetched [`STREAM_AHEAD`] bytes ahead: the shared Zen 4 it
+//! take [`NARROW_BLOCKS_ALONE`] blocks. One panel at a time, fetched 512 bytes ahead: the shared Zen 4 it
 //! was measured on reads two streams more slowly than one. From memory 55 GMAC/s in the median with 512 bytes, 50
-//! without, 44 with two panels; in cache 119 all three.
+//! without, 44 with two panels; in cache 119 all three. What is fetched farther ahead: [`fetch_stream`].
 //!
 //! **One token of int4** is no faster. Eight of the 13 operations are `maddubs` and adds, and whatever avoids these
 //! needs rows of one column side by side, while a panel has four columns of a row there. Tried, against 118 GMAC/s in
@@ -23,7 +23,7 @@
 
 use super::{blocks, start};
 use crate::kernels::contract::{Operands, Panels};
-use crate::kernels::ternary::maddubs::{STREAM_AHEAD, add_products, splat_four, widen};
+use crate::kernels::ternary::maddubs::{add_products, fetch_stream, splat_four, widen};
 use crate::kernels::ternary::rows::{Rows, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::ByteVector;
@@ -82,7 +82,7 @@ unsafe fn one_token_rows<V: ByteVector, S: Sink, const R: usize>(
                     ];
                     for r in 0..R {
                         let from = codes[r].add(at);
-                        V::fetch_near(from.wrapping_add(STREAM_AHEAD));
+                        fetch_stream::<V>(from);
                         let low = V::load(from);
                         let high = low.next_nibble();
                         for (s, x) in x.into_iter().enumerate() {

@@ -10,6 +10,24 @@ use crate::layout::{BLOCK_BYTES, Layout, PANEL_ROWS};
 /// Blocks of a tile.
 const TILE_BLOCKS: usize = TILE_COLUMNS / BLOCK_COLUMNS;
 
+/// A block's fields, a row each.
+///
+/// # Safety
+/// The CPU has the features of `V`; there is a block at `from` and room for four at `to`.
+#[inline(always)]
+unsafe fn unpack_block<V: IntVector>(from: *const u8, to: *mut u8) {
+    // SAFETY: as promised; a fetch ahead may point anywhere.
+    unsafe {
+        V::fetch_near(from.wrapping_add(TILE_AHEAD));
+        let mask = V::splat(0x0303_0303);
+        let mut fields = V::load(from);
+        for field in 0..4 {
+            fields.and(mask).store(to.add(field * BLOCK_BYTES));
+            fields = fields.next_field();
+        }
+    }
+}
+
 // SAFETY: four rows for each of the tile's four blocks.
 unsafe impl TileCodes for TwoBitCodes {
     const LAYOUT: Layout = Layout::TwoBit;
@@ -18,18 +36,19 @@ unsafe impl TileCodes for TwoBitCodes {
     unsafe fn unpack<V: IntVector>(panels: Panels<'_>, panel: usize, tile: usize, to: *mut u8) {
         const { assert!(V::ROWS == PANEL_ROWS) };
         let codes = &blocks(panels, panel)[tile * TILE_BLOCKS * BLOCK_BYTES..];
-        // SAFETY: the features and `to`, as promised; blocks are read where the slice has them, and a fetch ahead may
-        // point anywhere.
+        let whole = codes.len() >= TILE_BLOCKS * BLOCK_BYTES;
+        // SAFETY: the features and `to`, as promised; blocks are read where the slice has them.
         unsafe {
-            let mask = V::splat(0x0303_0303);
             for block in 0..TILE_BLOCKS {
                 let at = codes.as_ptr().wrapping_add(block * BLOCK_BYTES);
-                V::fetch_near(at.wrapping_add(TILE_AHEAD));
-                let mut fields =
-                    if (block + 1) * BLOCK_BYTES <= codes.len() { V::load(at) } else { V::splat(0) };
-                for field in 0..4 {
-                    fields.and(mask).store(to.add((4 * block + field) * BLOCK_BYTES));
-                    fields = fields.next_field();
+                let to = to.add(4 * block * BLOCK_BYTES);
+                if whole || (block + 1) * BLOCK_BYTES <= codes.len() {
+                    unpack_block::<V>(at, to);
+                } else {
+                    // Beyond the run.
+                    for field in 0..4 {
+                        V::splat(0).store(to.add(field * BLOCK_BYTES));
+                    }
                 }
             }
         }

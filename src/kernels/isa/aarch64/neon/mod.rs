@@ -31,6 +31,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    dequantize,
     attention: attention::PORTABLE,
     product: multiply_add_products! {
         Rows4<Neon>, "neon",

@@ -3,12 +3,13 @@
 
 extern crate std;
 
+use core::cell::Cell;
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
 
-use super::tiles::{Config, one_by_four, one_by_one, two_by_one, two_by_two};
-use super::{kernels, tile_sums};
+use super::tiles::{FULL, one_by_four, one_by_one, one_by_two, two_by_one, two_by_two};
+use super::{kernels, sums};
 use crate::buffer::Buffer;
 use crate::kernels::contract::{CALL_PANELS, Kernels, Operands, Panels, SCRATCH_BYTES, Scratch, SumKernel};
 use crate::kernels::scalar;
@@ -21,20 +22,20 @@ use crate::layout::{Activations, Bits, GroupLen, Layout, PANEL_ROWS, Scaling, We
 use crate::stages::{OutputMut, product_with, product_workspace_len};
 
 /// Tiles as the manual describes them.
-#[derive(Default)]
 struct Tiles {
     rows: Vec<usize>,
     data: Vec<Vec<u8>>,
 }
 
 impl Tiles {
-    fn configure(&mut self, config: &Config) {
-        self.rows = config.rows.iter().map(|&rows| usize::from(rows)).collect();
-        for (&rows, &bytes) in config.rows.iter().zip(&config.row_bytes) {
-            assert!(rows <= 16 && bytes == if rows == 0 { 0 } else { 64 });
+    /// As they are set up.
+    fn full() -> Tiles {
+        for (tile, (&rows, &bytes)) in FULL.rows.iter().zip(&FULL.row_bytes).enumerate() {
+            assert_eq!((rows, bytes), if tile < 8 { (16, 64) } else { (0, 0) });
         }
-        assert_eq!(self.rows[8..], [0; 8]);
-        self.data = self.rows.iter().map(|rows| vec![0; 64 * rows]).collect();
+        let rows: Vec<usize> = FULL.rows[..8].iter().map(|&rows| usize::from(rows)).collect();
+        let data = rows.iter().map(|rows| vec![0; 64 * rows]).collect();
+        Tiles { rows, data }
     }
 
     fn tile(&mut self, name: &str) -> &mut [u8] {
@@ -81,28 +82,22 @@ fn address(operand: &str, registers: &BTreeMap<&str, usize>) -> usize {
 /// # Safety
 /// As [`TileUnit::multiply`].
 unsafe fn interpret(program: &[&str], block: &TileBlock) {
-    let config = Config::new(block.tokens);
     let mut registers = BTreeMap::from([
-        ("{config}", (&raw const config).expose_provenance()),
         ("{stride}", TILE_COLUMNS),
-        ("{panel}", block.tokens * TILE_COLUMNS),
+        ("{panel}", block.panel_stride),
+        ("{step}", block.tokens * TILE_COLUMNS),
         ("{q}", block.q.expose_provenance()),
         ("{codes}", block.codes.expose_provenance()),
         ("{sums}", block.sums.expose_provenance()),
         ("{steps}", block.steps),
     ]);
-    let (mut tiles, mut at, mut zero) = (Tiles::default(), 0, false);
+    let (mut tiles, mut at, mut zero) = (Tiles::full(), 0, false);
     while let Some(line) = program.get(at) {
         at += 1;
         let (instruction, operands) = line.split_once(' ').unwrap_or((line, ""));
         let operands: Vec<&str> = operands.split(", ").collect();
         match instruction {
-            "ldtilecfg" => {
-                assert_eq!(address(operands[0], &registers), registers["{config}"]);
-                tiles.configure(&config);
-            }
-            "tilerelease" => tiles = Tiles::default(),
-            "tileloadd" => {
+            "tileloadd" | "tileloaddt1" => {
                 let tile = tiles.tile(operands[0]);
                 let from = core::ptr::with_exposed_provenance::<u8>(address(operands[1], &registers));
                 // SAFETY: the block's promise, which is what is tested.
@@ -131,30 +126,44 @@ unsafe fn interpret(program: &[&str], block: &TileBlock) {
                 assert_eq!(operands, ["2b"]);
                 at = program[..at].iter().rposition(|line| *line == "2:").unwrap();
             }
-            "2:" => {}
+            "2:" | "//" => {}
             _ => panic!("{line}"),
         }
     }
-    assert!(tiles.data.is_empty(), "tiles are released");
+}
+
+std::thread_local! {
+    /// Whether this thread's tiles are set up.
+    static SET_UP: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Model;
 
 // SAFETY: it computes what the programs say, which is what is tested.
 unsafe impl TileUnit for Model {
+    unsafe fn begin() {
+        assert!(!SET_UP.replace(true), "tiles are set up once");
+    }
+
     unsafe fn multiply(block: TileBlock) {
+        assert!(SET_UP.get(), "tiles are set up");
         macro_rules! lines {
             ($($line:literal),+) => { &[$($line),+][..] };
         }
-        let program = match (block.tokens > TILE_TOKENS, block.panels) {
-            (true, 2) => two_by_two!(lines),
-            (true, 1) => two_by_one!(lines),
-            (false, 4) => one_by_four!(lines),
-            (false, 1) => one_by_one!(lines),
+        let program = match (block.tokens, block.panels) {
+            (MAX_TILE_TOKENS, 2) => two_by_two!(lines),
+            (MAX_TILE_TOKENS, 1) => two_by_one!(lines),
+            (TILE_TOKENS, 4) => one_by_four!(lines),
+            (TILE_TOKENS, 2) => one_by_two!(lines),
+            (TILE_TOKENS, 1) => one_by_one!(lines),
             _ => panic!("{} tokens, {} panels", block.tokens, block.panels),
         };
         // SAFETY: the caller's promise is the same.
         unsafe { interpret(program, &block) };
+    }
+
+    unsafe fn end() {
+        assert!(SET_UP.replace(false), "tiles are released once");
     }
 }
 
@@ -165,34 +174,42 @@ fn check(layout: Layout, kernel: SumKernel, plain: SumKernel) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 16) as i32
     };
-    let (rows, columns) = (9 * PANEL_ROWS, 2 * 1024 + 700);
+    let (rows, columns) = (9 * PANEL_ROWS, 1024 + 700);
     let spec = WeightSpec::new(rows, columns, layout, Scaling::Tensor).unwrap();
     let ternary: Vec<i8> = (0..rows * columns).map(|_| (next() % 3 - 1) as i8).collect();
     let mut blob = vec![0; spec.packed_len()];
     spec.pack(&ternary, &[1.0], &mut blob).unwrap();
     let weights = Weights::open(&blob).unwrap();
+    let mut cases = 0;
     for run in [0..700, 0..1, 0..64, 64..128, 128..200, 192..448, 256..512, 640..700, 64..columns] {
-        for tokens in 2..=MAX_TILE_TOKENS {
-            let first = tokens % 3;
-            let count = [CALL_PANELS, 1, 4, 5, 2, 3][tokens % 6].min(9 - first);
+        // A tile that is not full, one that is, and several; the last one full or not.
+        for tokens in (TILE_TOKENS..=4 * MAX_TILE_TOKENS).step_by(TILE_TOKENS) {
+            let tile = tokens.min(MAX_TILE_TOKENS);
+            let first = cases % 3;
+            let count = [CALL_PANELS, 1, 4, 5, 2, 3, 7][cases % 7].min(9 - first);
+            cases += 1;
             let (codes, stride) = weights.panels(first);
             let panels = Panels::new(layout, codes, stride, count, run.clone());
             let width = run.len().next_multiple_of(TILE_COLUMNS);
-            let (mut q, mut interleaved) = (vec![0; width * tokens], vec![0; width * tokens]);
+            let plain_width = run.len().next_multiple_of(panels.layout().column_multiple);
+            let (mut q, mut interleaved) = (vec![0; width * tokens], vec![0; plain_width * tokens]);
             for k in 0..run.len() {
                 for t in 0..tokens {
                     let value = next() as i8;
-                    q[(k / TILE_COLUMNS * tokens + t) * TILE_COLUMNS + k % TILE_COLUMNS] = value;
+                    let (before, t_in, of_tile) =
+                        (t / tile * tile, t % tile, tile.min(tokens - t / tile * tile));
+                    let at = (k / TILE_COLUMNS * of_tile + t_in) * TILE_COLUMNS + k % TILE_COLUMNS;
+                    q[before * width + at] = value;
                     interleaved[(k / 4 * tokens + t) * 4 + k % 4] = value;
                 }
             }
-            interleaved.truncate(run.len().next_multiple_of(panels.layout().column_multiple) * tokens);
             let start: Vec<[i32; PANEL_ROWS]> = (0..count * tokens).map(|_| [next(); PANEL_ROWS]).collect();
             let (mut sums, mut expected) = (start.clone(), start);
             // SAFETY: the test's caller saw AVX-512; the arguments are those of a kernel.
             unsafe {
-                kernel(Operands { panels, q: &q, tokens }, &mut scratch, &mut sums);
-                plain(Operands { panels, q: &interleaved, tokens }, &mut scratch, &mut expected);
+                kernel(Operands { panels, q: &q, tokens, tile }, &mut scratch, &mut sums);
+                let plain_operands = Operands { panels, q: &interleaved, tokens, tile: tokens };
+                plain(plain_operands, &mut scratch, &mut expected);
             }
             assert_eq!(sums, expected, "{layout:?} {run:?} tokens {tokens} panels {first} {count}");
         }
@@ -206,8 +223,8 @@ fn kernels_on_modelled_tiles() {
         return;
     }
     let plain = |layout| scalar::KERNELS.product.tiles.get(layout, Bits::Eight).sums;
-    check(Layout::TwoBit, tile_sums::<Model, TwoBitCodes>, plain(Layout::TwoBit));
-    check(Layout::FiveTrit, tile_sums::<Model, FiveTritCodes>, plain(Layout::FiveTrit));
+    check(Layout::TwoBit, sums::<Model, TwoBitCodes>, plain(Layout::TwoBit));
+    check(Layout::FiveTrit, sums::<Model, FiveTritCodes>, plain(Layout::FiveTrit));
 }
 
 /// Whole products, as the driver calls the kernels: numbers of tokens that fill tiles and that do not, more panels than

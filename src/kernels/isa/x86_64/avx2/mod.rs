@@ -20,6 +20,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    dequantize,
     attention: attention_kernels!(vector::F32x8, Pairs<__m256i>, block: 2, "avx2,fma,f16c"),
     product: maddubs_products! {
         __m256i, "avx2,f16c",

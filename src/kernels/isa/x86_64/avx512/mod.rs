@@ -24,6 +24,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i8,
     quantize_i4,
     widen_i4,
+    dequantize,
     attention: attention_kernels!(
         vector::F32x16, Pairs<__m512i>, block: 4, "avx512f,avx512bw,avx512vl,avx512dq"
     ),
