@@ -11,6 +11,9 @@ const SHIFT: f32 = 12_582_912.0;
 /// Elements of a run.
 const RUN: usize = 32;
 
+/// Sums side by side.
+const LANES: usize = 8;
+
 /// The integer nearest to a magnitude below 2²², halves to even.
 #[inline(always)]
 fn round(x: f32) -> i32 {
@@ -34,22 +37,14 @@ pub(super) fn quantize(x: &[f32], gamma: f32, levels: u8, codes: &mut [u8]) {
 }
 
 impl TileWeights {
-    /// The weights of a tile of up to 32 tokens, which both slices have in the same number.
+    /// The weights of a tile's tokens.
     #[inline(always)]
-    pub(super) fn set(&mut self, weights: &[f32], gammas: &[f32], levels: u8) {
+    pub(super) fn set(&mut self, weights: &[f32; TILE_TOKENS], gammas: &[f32; TILE_TOKENS], levels: u8) {
         const UNITS: f32 = 32_639.0;
         const LEAST: f32 = 1.0 / (1_u128 << 100) as f32;
         let mut w = [0.0; TILE_TOKENS];
-        if let (Ok(weights), Ok(gammas)) =
-            (<&[f32; TILE_TOKENS]>::try_from(weights), <&[f32; TILE_TOKENS]>::try_from(gammas))
-        {
-            for t in 0..TILE_TOKENS {
-                w[t] = weights[t] * gammas[t];
-            }
-        } else {
-            for (w, (weight, gamma)) in w.iter_mut().zip(weights.iter().zip(gammas)) {
-                *w = weight * gamma;
-            }
+        for t in 0..TILE_TOKENS {
+            w[t] = weights[t] * gammas[t];
         }
         let mut max = 0;
         for w in w {
@@ -62,12 +57,15 @@ impl TileWeights {
             return;
         }
         let factor = UNITS / max;
-        let mut sum = 0;
         let mut units = [0_i16; TILE_TOKENS];
-        for t in 0..TILE_TOKENS {
-            let unit = round(w[t] * factor);
-            units[t] = unit as i16;
-            sum += unit;
+        // Exact, as all are integers and 32 of them stay below 2²⁴; of integers the compiler adds each lane by itself.
+        let mut sums = [0.0; LANES];
+        for (units, w) in units.as_chunks_mut::<LANES>().0.iter_mut().zip(w.as_chunks::<LANES>().0) {
+            for i in 0..LANES {
+                let shifted = w[i] * factor + SHIFT;
+                units[i] = shifted.to_bits() as i16;
+                sums[i] += shifted - SHIFT;
+            }
         }
         for t in 0..TILE_TOKENS {
             // The largest is 2¹⁵ − 1 with the 128.
@@ -79,7 +77,12 @@ impl TileWeights {
                 self.words[t] = units[t & !3 | (t & 1) << 1 | (t & 2) >> 1];
             }
         }
-        self.sum = i32::from(levels) * sum;
+        for width in [4, 2, 1] {
+            for i in 0..width {
+                sums[i] += sums[i + width];
+            }
+        }
+        self.sum = i32::from(levels) * sums[0] as i32;
         self.scale = max / UNITS / f32::from(levels);
     }
 }
@@ -88,16 +91,22 @@ impl Tokens<'_> {
     /// The weights of a tile's tokens.
     #[inline(always)]
     pub(super) fn tile(&self, tile: usize, levels: u8, units: &mut TileWeights) {
-        let start = tile * TILE_TOKENS;
-        let end = self.weights.len().min(start + TILE_TOKENS);
-        let (weights, gammas) = (&self.weights[start..end], &self.gammas[start..end]);
-        if self.first_apart && tile == 0 {
-            let mut without = [0.0; TILE_TOKENS];
-            without[1..weights.len()].copy_from_slice(&weights[1..]);
-            units.set(&without[..weights.len()], gammas, levels);
-        } else {
+        let (weights, gammas) = (&self.weights[tile * TILE_TOKENS..], &self.gammas[tile * TILE_TOKENS..]);
+        let without_first = self.first_apart && tile == 0;
+        if let (Some(weights), Some(gammas), false) =
+            (weights.first_chunk(), gammas.first_chunk(), without_first)
+        {
             units.set(weights, gammas, levels);
+            return;
         }
+        let [mut padded_weights, mut padded_gammas] = [[0.0; TILE_TOKENS]; 2];
+        let len = weights.len().min(TILE_TOKENS);
+        padded_weights[..len].copy_from_slice(&weights[..len]);
+        padded_gammas[..len].copy_from_slice(&gammas[..len]);
+        if without_first {
+            padded_weights[0] = 0.0;
+        }
+        units.set(&padded_weights, &padded_gammas, levels);
     }
 }
 

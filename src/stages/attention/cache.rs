@@ -204,10 +204,18 @@ impl<'m> Cache<'m> {
             return;
         };
         let gamma = max_magnitude(backend, x);
-        quantize_each(backend, x, gamma, levels, |i, code| {
+        // A loop for each width, so that a code's place is found with constants.
+        let mut write = |bits, i, code| {
             let (lane, depth) = at(i);
-            set_code(part.bits, bytes, lanes, lane, depth, code);
-        });
+            set_code(bits, bytes, lanes, lane, depth, code);
+        };
+        match part.bits {
+            StateBits::Three => {
+                quantize_each(backend, x, gamma, levels, |i, q| write(StateBits::Three, i, q))
+            }
+            StateBits::Four => quantize_each(backend, x, gamma, levels, |i, q| write(StateBits::Four, i, q)),
+            _ => quantize_each(backend, x, gamma, levels, |i, q| write(StateBits::Eight, i, q)),
+        }
         // SAFETY: as above.
         unsafe {
             let gammas = self.bytes(start + part.gammas + tile * 4 * TILE_TOKENS, 4 * TILE_TOKENS);
