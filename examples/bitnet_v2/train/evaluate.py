@@ -1,6 +1,6 @@
 """What torch makes of a checkpoint: nats a byte on the held-out text, at several widths of activations and attention states.
 
-    python evaluate.py CHECKPOINT HELD_OUT --tokens 1024
+    python evaluate.py CHECKPOINT HELD_OUT
 
 writes into the checkpoint's folder
 
@@ -8,7 +8,7 @@ writes into the checkpoint's folder
   4 bits in all others. `kv32`: states as they are; `kv8`: keys and values at 8 bits; `kv4`, `kv3`: at so many, queries at 4,
   with `q32` after it queries as they are. Widths other than `kv32` with the checkpoint's own activations alone.
 - `log_probabilities.npy`: with the checkpoint's own activations and `kv32`, the natural logarithm of the probability of each
-  of the text's first so many bytes, in windows as trained, float32.
+  of the text's bytes, in windows as trained, float32.
 - `roundings.npy`: for each of those tokens a hash of all integers that its activations were rounded to.
 
 Everything is computed from the packed ternary weights, as a kernel would: integer sums (exact in float32), times alpha, times
@@ -120,7 +120,6 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", type=Path)
     p.add_argument("held_out", type=Path)
-    p.add_argument("--tokens", type=int, default=1024)
     p.add_argument("--threads", type=int, default=1)
     o = p.parse_args()
     torch.set_num_threads(o.threads)
@@ -138,8 +137,8 @@ def main():
             table, hashes = run(made, held_out, window)
             results[f"{name} {widths}"] = -table.double().mean().item()
             if bits == h_bits == own_bits and widths == "kv32":
-                np.save(o.checkpoint / "log_probabilities.npy", table.flatten()[: o.tokens].numpy())
-                np.save(o.checkpoint / "roundings.npy", hashes.flatten()[: o.tokens].numpy().astype(np.uint32))
+                np.save(o.checkpoint / "log_probabilities.npy", table.flatten().numpy())
+                np.save(o.checkpoint / "roundings.npy", hashes.flatten().numpy().astype(np.uint32))
     (o.checkpoint / "torch.json").write_text(json.dumps(results, indent=2) + "\n")
     print(o.checkpoint, results)
 

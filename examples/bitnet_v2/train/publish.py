@@ -24,8 +24,6 @@ p.add_argument("runs", type=Path)
 p.add_argument("out", type=Path)
 p.add_argument("names", nargs="+")
 p.add_argument("--threads", type=int, default=1)
-# The text whole costs 256 KiB a checkpoint.
-p.add_argument("--tokens", type=int, default=1024, help="log-probabilities to keep of each checkpoint")
 o = p.parse_args()
 o.out.mkdir(parents=True, exist_ok=True)
 held_out = o.out / "held_out.txt"
@@ -35,6 +33,6 @@ for name in o.names:
     for stage in ("a8", "a4"):
         folder = o.out / f"{name}-{stage}"
         python("export.py", run / f"{stage}.pt", run / "training.json", folder, "--bits", stage[1])
-        python("evaluate.py", folder, held_out, "--tokens", o.tokens, "--threads", o.threads)
+        python("evaluate.py", folder, held_out, "--threads", o.threads)
     shutil.copy(run / "training.json", o.out / f"{name}.training.json")
     shutil.copy(run / "curve.csv", o.out / f"{name}.curve.csv")
