@@ -1,12 +1,11 @@
 // An H-BitLinear layer on made-up data from C++17, every number printed with its bits: examples/quickstart.rs again,
-// which explains the steps. Here the layer's two phases are called apart, and the product is cut among two threads.
-#include <hbitlinear.h>
+// which explains the steps. A failure is thrown. Here the layer's two phases are called apart, and the product is cut among two threads.
+#include <hbitlinear.hpp>
 
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
-#include <functional>
-#include <stdexcept>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -33,18 +32,9 @@ std::uint32_t bits(float value) {
     return result;
 }
 
-// Calls a function of the library with the arguments and an hbl_error; a status other than success is thrown.
-template <typename Function, typename... Arguments>
-void call(Function function, Arguments... arguments) {
-    hbl_error error;
-    if (function(arguments..., &error) != HBL_STATUS_OK) {
-        throw std::runtime_error(error.message);
-    }
-}
-
 void run() {
-    const std::uint32_t backend = hbl_backend_best();
-    std::printf("backend %s\n", hbl_backend_name(backend));
+    const std::uint32_t backend = hbl::backend_best();
+    std::printf("backend %s\n", hbl::backend_name(backend).data());
     Random random;
 
     // Offline: trained weights to ternary ones, packed into a blob that a file could hold.
@@ -53,28 +43,19 @@ void run() {
         weight = random.next();
     }
     std::vector<std::int8_t> ternary(trained.size());
-    float alpha;
-    call(hbl_absmean, backend, trained.data(), trained.size(), epsilon, ternary.data(), ternary.size(), &alpha);
-
-    hbl_weight_spec spec = HBL_WEIGHT_SPEC_INIT;
-    spec.outputs = outputs;
-    spec.inputs = inputs;
-    spec.layout = HBL_LAYOUT_TWO_BIT;
-    std::size_t blob_len, scales_len;
-    call(hbl_weights_packed_len, &spec, &blob_len, &scales_len);
-    std::vector<std::uint8_t> blob(blob_len);
-    call(hbl_weights_pack, &spec, ternary.data(), ternary.size(), &alpha, scales_len, blob.data(), blob.size());
-    std::printf("weights: %zu bytes, alpha 0x%08" PRIx32 "\n", blob.size(), bits(alpha));
+    const float alpha[] = {hbl::absmean(backend, trained, epsilon, ternary)};
+    const hbl_weight_spec spec = hbl::weight_spec(outputs, inputs, HBL_LAYOUT_TWO_BIT);
+    std::vector<std::uint8_t> blob(hbl::packed_len(spec).blob);
+    hbl::weights::pack(spec, ternary, alpha, blob);
+    std::printf("weights: %zu bytes, alpha 0x%08" PRIx32 "\n", blob.size(), bits(alpha[0]));
 
     // What happens before the product. Layers with a common input would share it.
-    hbl_weights weights;
-    hbl_transform transform;
-    call(hbl_weights_open, blob.data(), blob.size(), &weights);
-    call(hbl_transform_named, "paley1:12*128", &transform);
-    hbl_stages stages = HBL_STAGES_INIT;
+    const auto weights = hbl::weights::open(blob);
+    const auto transform = hbl::transform::named("paley1:12*128");
+    auto stages = hbl::describe<hbl_stages>();
     stages.inputs = inputs;
     stages.norm = HBL_NORM_RMS;
-    stages.transform = &transform;
+    stages.transform = &transform.get();
     stages.rule = HBL_RULE_INT4_ABSMEAN;
     stages.norm_epsilon = stages.quantizer_epsilon = epsilon;
 
@@ -88,41 +69,32 @@ void run() {
     }
 
     // Phase 1: quantise.
-    std::vector<std::uint8_t> values(tokens * hbl_row_bytes(4, inputs));
+    std::vector<std::uint8_t> values(tokens * hbl::row_bytes(4, inputs));
     std::vector<float> scales(tokens);
     std::vector<std::int32_t> sums(tokens);
-    hbl_activations activations = HBL_ACTIVATIONS_INIT;
-    activations.bits = 4;
-    activations.tokens = tokens;
-    activations.inputs = inputs;
-    activations.values = values.data();
-    activations.values_len = values.size();
-    activations.scales = scales.data();
-    activations.sums = sums.data();
-    hbl_input input = HBL_INPUT_INIT;
-    input.data = x.data();
-    input.len = x.size();
-    input.tokens = tokens;
-    std::size_t workspace_len;
-    call(hbl_stages_workspace_len, &stages, &workspace_len);
-    std::vector<std::uint8_t> workspace(workspace_len);
-    call(hbl_stages_quantize, backend, &stages, &input, &activations, workspace.data(), workspace.size());
+    hbl_activations activations = hbl::activations(4, inputs, values, scales, sums);
+    std::vector<std::uint8_t> workspace(hbl::stages_workspace_len(stages));
+    hbl::stages_quantize(backend, stages, hbl::input(x, tokens), activations, workspace);
 
     // Phase 2: each thread multiplies its share of the outputs into its columns of y.
     std::vector<float> y(tokens * outputs);
-    const auto multiply = [&](std::size_t start, std::size_t end, hbl_error &error) {
-        std::vector<std::uint8_t> own(hbl_product_workspace_len());
-        hbl_product_f32(backend, &weights, &activations, hbl_range{0, tokens}, hbl_range{start, end}, y.data() + start,
-                        y.size() - start, outputs, own.data(), own.size(), &error);
+    const auto multiply = [&](std::size_t start, std::size_t end, std::exception_ptr &failure) {
+        try {
+            std::vector<std::uint8_t> own(hbl::product_workspace_len());
+            hbl::product(backend, weights, activations, {0, tokens}, {start, end}, hbl::span<float>(y).from(start), outputs,
+                         own);
+        } catch (...) {
+            failure = std::current_exception();
+        }
     };
-    const std::size_t half = hbl_product_preferred_outputs();
-    hbl_error errors[2];
-    std::thread other(multiply, 0, half, std::ref(errors[0]));
-    multiply(half, outputs, errors[1]);
+    const std::size_t half = hbl::product_preferred_outputs();
+    std::exception_ptr failures[2];
+    std::thread other([&] { multiply(0, half, failures[0]); });
+    multiply(half, outputs, failures[1]);
     other.join();
-    for (const hbl_error &error : errors) {
-        if (error.status != HBL_STATUS_OK) {
-            throw std::runtime_error(error.message);
+    for (const std::exception_ptr &failure : failures) {
+        if (failure) {
+            std::rethrow_exception(failure);
         }
     }
 

@@ -207,6 +207,46 @@ fn a_model_file_runs() -> Outcome {
     Ok(())
 }
 
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn the_cpp_header_wraps_everything() -> Outcome {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hpp");
+    fs::create_dir_all(&directory)?;
+    let container = directory.join("model.hbl");
+    fs::write(&container, model::with("none")?.container)?;
+    for (source, standard) in [("hpp", "c++17"), ("hpp_expected", "c++17"), ("hpp_expected", "c++20")] {
+        let program = compile(&format!("tests/{source}.cpp"), standard, Link::Static)?;
+        assert_eq!(succeed(program.command().arg(&container))?, "all as it should be\n", "{source}");
+    }
+    let wrapped = fs::read_to_string(Path::new(FFI).join("../include/hbitlinear.hpp"))?;
+    let header = header()?;
+    let called =
+        |name: &&str| wrapped.contains(&format!("{name}(")) || wrapped.contains(&format!("call({name},"));
+    let missing: Vec<&str> = functions(&header).filter(|name| !called(name)).collect();
+    assert!(missing.is_empty(), "the C++ header does not call {missing:?}");
+    Ok(())
+}
+
+/// Linked where cargo leaves the library, a program finds it there.
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn the_build_folder_links() -> Outcome {
+    let folder = library()?.shared.parent().ok_or("no folder")?;
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_folder");
+    let compiler = cc::Build::new()
+        .target(env!("HBL_TARGET"))
+        .host(env!("HBL_HOST"))
+        .opt_level(1)
+        .cargo_metadata(false)
+        .try_get_compiler()?;
+    let mut link = compiler.to_command();
+    link.arg("-I").arg(Path::new(FFI).join("../include")).arg("-o").arg(&program);
+    link.arg(Path::new(FFI).join("examples/quickstart.c")).arg("-L").arg(folder).arg("-lhbitlinear");
+    succeed(&mut link)?;
+    succeed(Command::new(&program).env("LD_LIBRARY_PATH", folder))?;
+    Ok(())
+}
+
 /// A whole model, from its checkpoint through a container, to the digits that the runner in Rust gives.
 #[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
 #[test]

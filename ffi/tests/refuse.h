@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { M = 3, K = 64, N = 20, CANARY = 0xA5, BLOB = 4096, WORKSPACE = 1 << 20, STATUSES = 41 };
+enum { M = 3, K = 64, N = 20, CANARY = 0xA5, BLOB = 4096, WORKSPACE = 3 << 19, STATUSES = 41 };
 
 /* Everything a refused call could write. It is painted before each call and must look the same afterwards. */
 static struct {

@@ -1,0 +1,3 @@
+// The same program with failures as values.
+#define HBL_EXPECTED
+#include "hpp.cpp"
