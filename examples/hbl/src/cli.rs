@@ -39,7 +39,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         told: ToldArgs,
     },
-    /// A model file to a .hbl container of packed weights, and back
+    /// A model file to a .hbl container of packed weights, and back; a checkpoint to a .gguf that llama.cpp runs
     Convert {
         /// A .gguf, .safetensors or .hbl file, or the folder of a checkpoint
         input: PathBuf,
@@ -47,10 +47,11 @@ pub(crate) enum Command {
         output: PathBuf,
         #[command(flatten)]
         layout: LayoutArg,
-        /// A rotation contract to store with the weights (see `hbitlinear::interop::contract`)
+        /// A rotation contract to store with the weights (see `hbitlinear::interop::contract`); a contract.txt beside a
+        /// checkpoint without it
         #[arg(long, value_name = "FILE")]
         contract: Option<PathBuf>,
-        /// Format of ternary weights, in a file of another kind than the .hbl came from
+        /// Format of ternary weights, in a file of another kind than the .hbl came from, or for llama.cpp
         #[arg(long = "as", value_name = "FORMAT", value_parser = format)]
         format: Option<Format>,
         #[command(flatten)]

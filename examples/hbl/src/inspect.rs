@@ -26,6 +26,10 @@ pub struct Inspect {
 const NO_CONTRACT: &str = "no rotation contract in this file. A plain BitNet model has none and needs none; a BitNet v2 model \
     needs one and cannot be told from a plain one by its weights: if it is one, its activations must be rotated before the \
     layers that its paper names, and results are wrong without";
+const BITNET_NO_CONTRACT: &str = "architecture bitnet and no rotation contract. llama.cpp loads such a file and computes plain BitNet \
+    with it. A BitNet v2 model needs its activations rotated and rounded to 4 bits before attn_output and ffn_down, and answers \
+    wrongly without; whether this is one, neither weights nor metadata tell. Nor do they tell whether its FFN wants the SiLU \
+    that llama.cpp computes, or the squared ReLU of BitNet-b1.58-2B-4T";
 
 impl Inspect {
     /// Everything, as JSON.
@@ -52,14 +56,16 @@ impl Inspect {
             Ok(contracts) => json!({ "found": !contracts.is_empty() }),
         };
         let warn = tensors.iter().any(is_ternary) && contracts.as_ref().is_ok_and(Contracts::is_empty);
+        let about = about(&model)?;
+        let is_bitnet = about.get("general.architecture").is_some_and(|name| name == "bitnet");
         Ok(json!({
             "file": file.path.display().to_string(),
             "kind": model.kind.name(),
             "bytes": file.bytes().len(),
             "open_ms": open.as_secs_f64() * 1e3,
-            "about": about(&model)?,
+            "about": about,
             "contract": contract,
-            "warning": warn.then_some(NO_CONTRACT),
+            "warning": warn.then_some(if is_bitnet { BITNET_NO_CONTRACT } else { NO_CONTRACT }),
             "tensors": tensors,
         }))
     }

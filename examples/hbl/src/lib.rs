@@ -2,9 +2,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`mod@file`] | readers of headers: GGUF, safetensors |
+//! | [`mod@file`] | headers: GGUF and safetensors read, GGUF written |
 //! | [`model`] | a file of any kind ([`mapped`] as a rule), its tensors and what they mean; [`ternary`] weights, [`i2s`] orders, [`rotation`] contracts |
-//! | `convert` | to a container of packed weights, and back |
+//! | `convert` | to a container of packed weights, and back; to a file for llama.cpp |
 //! | `inspect`, `verify`, `bench`, `run` | the other commands |
 //! | [`json`], `npy`, `progress`, [`share`] | what they use |
 //!

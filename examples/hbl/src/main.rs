@@ -61,7 +61,13 @@ fn run(cli: Cli) -> Result<bool> {
                     output.display(),
                     report["tensors"],
                     report["bytes"]
-                )
+                )?;
+                match report["contract"].as_str() {
+                    Some(contract) => {
+                        writeln!(out, "{contract}: the rotation contract, for llama.cpp's backend")
+                    }
+                    None => Ok(()),
+                }
             })?;
             Ok(true)
         }

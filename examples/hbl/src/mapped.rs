@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::file::Result;
-use crate::model::{CONFIG, FileKind, Model};
+use crate::model::{CONFIG, CONTRACT_FILE, FileKind, Model};
 
 /// A mapped file.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ impl Mapped {
         let mut model =
             Model::read(self.bytes()).map_err(|error| format!("{}: {error}", self.path.display()))?;
         if model.kind == FileKind::Safetensors {
-            model.config = std::fs::read_to_string(self.path.with_file_name(CONFIG)).ok();
+            let beside = |name| std::fs::read_to_string(self.path.with_file_name(name)).ok();
+            (model.config, model.contract) = (beside(CONFIG), beside(CONTRACT_FILE));
         }
         Ok(model)
     }

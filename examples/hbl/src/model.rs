@@ -18,6 +18,8 @@ pub const SOURCE_NOTE: &str = "source.json";
 pub const CONTRACT: &str = "contract";
 /// Name of the container's entry, and of the file in a checkpoint's folder, that is the model's configuration.
 pub const CONFIG: &str = "config.json";
+/// Name of the file in a checkpoint's folder that is a rotation contract.
+pub const CONTRACT_FILE: &str = "contract.txt";
 
 /// The kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct Model<'a> {
     pub data_start: u64,
     /// The text of `config.json`.
     pub config: Option<String>,
+    /// The text of a checkpoint's `contract.txt`.
+    pub contract: Option<String>,
     metadata: Vec<(&'a str, Value<'a>)>,
     container: Option<Container<'a>>,
 }
@@ -98,7 +102,16 @@ impl<'a> Model<'a> {
                 Tensor { bytes: &bytes[place], stated, packed: None }
             });
             let tensors = tensors.collect();
-            Model { kind, bytes, tensors, data_start, config: None, metadata, container: None }
+            Model {
+                kind,
+                bytes,
+                tensors,
+                data_start,
+                config: None,
+                contract: None,
+                metadata,
+                container: None,
+            }
         };
         if bytes.starts_with(gguf::MAGIC) {
             let Gguf { metadata, tensors, data_start } = Gguf::read(bytes, len)?;
@@ -132,6 +145,7 @@ impl<'a> Model<'a> {
             tensors: tensors.collect(),
             data_start: 0,
             config: container.find(CONFIG).and_then(|entry| entry.text().ok()).map(Into::into),
+            contract: None,
             metadata: Vec::new(),
             container: Some(container),
         })

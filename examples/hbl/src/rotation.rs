@@ -33,12 +33,12 @@ pub struct Said<'s> {
 }
 
 impl<'a> Stored<'a> {
-    /// Those of a file; a text that is given instead takes the place of the file's.
+    /// Those of a file, or beside a checkpoint; a text that is given instead takes the place of the file's.
     ///
     /// # Errors
     /// If the container is damaged, or a key has a type that no contract has.
     pub fn of(model: &Model<'a>, given: Option<String>) -> Result<Stored<'a>> {
-        let (mut text, mut prism) = (given, Vec::new());
+        let (mut text, mut prism) = (given.or_else(|| model.contract.clone()), Vec::new());
         if text.is_none()
             && let Some(entry) = model.container().and_then(|container| container.find(CONTRACT))
         {
@@ -56,6 +56,12 @@ impl<'a> Stored<'a> {
             }
         }
         Ok(Stored { text, prism })
+    }
+
+    /// The text of ours.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// Parses them.

@@ -10,11 +10,9 @@ use serde_json::{Value, json};
 
 use super::Convert;
 use super::restore::{Part, write as write_parts};
+use crate::file::gguf_header::{ALIGNMENT, Header};
 use crate::file::{Result, ggml_types};
 use crate::model::{CONTRACT, FileKind};
-
-/// What tensors begin at a multiple of, in a new GGUF file.
-const ALIGNMENT: usize = 32;
 
 /// A tensor of the new file.
 struct Tensor<'a> {
@@ -125,34 +123,17 @@ fn plain(kind: FileKind, entry: Entry<'_>) -> Result<Tensor<'_>> {
 }
 
 fn gguf_header(tensors: &[Tensor<'_>], contract: Option<&str>) -> Result<Vec<u8>> {
-    let mut keys = vec![("general.architecture", "unknown")];
-    keys.extend(contract.map(|text| (Contract::KEY, text)));
-    let mut header = b"GGUF\x03\0\0\0".to_vec();
-    let string = |header: &mut Vec<u8>, text: &str| {
-        header.extend((text.len() as u64).to_le_bytes());
-        header.extend(text.as_bytes());
-    };
-    header.extend((tensors.len() as u64).to_le_bytes());
-    header.extend((keys.len() as u64).to_le_bytes());
-    for (key, text) in keys {
-        string(&mut header, key);
-        header.extend(8_u32.to_le_bytes());
-        string(&mut header, text);
+    let mut header = Header::default();
+    header.text("general.architecture", "unknown");
+    if let Some(text) = contract {
+        header.text(Contract::KEY, text);
     }
-    let mut start = 0_usize;
     for tensor in tensors {
-        string(&mut header, &tensor.name);
-        let shape = if tensor.shape.is_empty() { &[1][..] } else { &tensor.shape };
-        header.extend((shape.len() as u32).to_le_bytes());
-        header.extend(shape.iter().rev().flat_map(|size| size.to_le_bytes()));
-        let number: u32 =
-            tensor.type_name.parse().map_err(|_| format!("tensor {}: no type of GGUF", tensor.name))?;
-        header.extend(number.to_le_bytes());
-        header.extend((start as u64).to_le_bytes());
-        start = (start + tensor.len).next_multiple_of(ALIGNMENT);
+        let number = tensor.type_name.parse();
+        let number = number.map_err(|_| format!("tensor {}: no type of GGUF", tensor.name))?;
+        header.tensor(&tensor.name, &tensor.shape, number, tensor.len)?;
     }
-    header.resize(header.len().next_multiple_of(ALIGNMENT), 0);
-    Ok(header)
+    Ok(header.finish().0)
 }
 
 fn safetensors_header(tensors: &[Tensor<'_>], contract: Option<&str>) -> Vec<u8> {

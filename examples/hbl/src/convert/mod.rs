@@ -1,4 +1,4 @@
-//! `hbl convert`: a model file to a container of packed weights, and back.
+//! `hbl convert`: a model file to a container of packed weights, and back; a checkpoint to a file for llama.cpp.
 //!
 //! # What is in the container
 //! The tensors of the source under their own names: ternary ones packed (kind weights, with the format that they came from),
@@ -19,6 +19,7 @@
 //! (`source@N`). So the same file comes back, always.
 
 mod cross;
+mod llama_cpp;
 mod output;
 mod pack;
 mod restore;
@@ -42,7 +43,7 @@ pub struct Convert {
     pub layout: Layout,
     /// A rotation contract's text, to be stored.
     pub contract: Option<String>,
-    /// The format of ternary weights in a file of another kind than the source was.
+    /// The format of ternary weights in a file of another kind than the source was, or for llama.cpp.
     pub format: Option<Format>,
     /// Threads to share the work.
     pub threads: usize,
@@ -64,6 +65,9 @@ impl Convert {
                 restore::restore(container, to, self.threads)
             }
             (Some(container), kind) => cross::write(self, container, kind, to),
+            (None, FileKind::Gguf) if model.kind == FileKind::Safetensors => {
+                llama_cpp::write(self, &file, &model, to)
+            }
             (None, _) => {
                 Err(format!("{}: convert it to .hbl first, and that to {}", file.path.display(), kind.name()))
             }

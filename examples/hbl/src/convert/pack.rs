@@ -61,8 +61,8 @@ pub(super) fn pack(convert: &Convert, model: &Model<'_>, to: &Path) -> Result<Va
     packing.bytes(SOURCE_NOTE, Kind::Text, "json", &[], note.as_bytes())?;
     let header = &model.bytes[..model.data_start as usize];
     packing.bytes(SOURCE_HEADER, Kind::Source, model.kind.name(), &[], header)?;
-    for (name, type_name, text) in [(CONFIG, "json", &model.config), (CONTRACT, CONTRACT, &convert.contract)]
-    {
+    let contract = convert.contract.as_ref().or(model.contract.as_ref());
+    for (name, type_name, text) in [(CONFIG, "json", model.config.as_ref()), (CONTRACT, CONTRACT, contract)] {
         if let Some(text) = text {
             packing.bytes(name, Kind::Text, type_name, &[], text.as_bytes())?;
         }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use hbitlinear::container::{Container, Entry, Kind};
-use hbitlinear::interop::{Export, Format};
+use hbitlinear::interop::{Export, Format, Import};
+use hbitlinear::{Layout, Scaling, Weights};
 use serde_json::{Value, json};
 
 use super::output::Output;
@@ -22,6 +23,8 @@ pub(super) enum Part<'a> {
     Data(Entry<'a>),
     /// An entry's weights in that format.
     Weights(Entry<'a>, Format),
+    /// A tensor of another format, with one scale, in that format.
+    Import(&'a Import<'a>, Format),
 }
 
 /// Kind of the file that a container came from.
@@ -90,6 +93,7 @@ pub(super) fn write(parts: &[(u64, Part<'_>)], len: u64, to: &Path, threads: usi
             Part::Bytes(bytes) => ("header", write_at(0, bytes)),
             Part::Data(entry) => (entry.name(), write_data(entry, threads, write_at)),
             Part::Weights(entry, format) => (entry.name(), write_weights(entry, *format, threads, write_at)),
+            Part::Import(import, format) => ("weights", write_import(import, *format, threads, write_at)),
         };
         written.map_err(|error| format!("tensor {name}: {error}"))?;
     }
@@ -115,10 +119,29 @@ fn write_weights(
     threads: usize,
     write_at: impl Fn(usize, &[u8]) -> Result<()> + Sync,
 ) -> Result<()> {
-    let text = |error: hbitlinear::Error| error.to_string();
     entry.verify().map_err(text)?;
-    let weights = entry.weights_unread().map_err(text)?;
-    let export = Export::new(format, &weights).map_err(text)?;
+    write_export(&entry.weights_unread().map_err(text)?, format, threads, write_at)
+}
+
+fn write_import(
+    import: &Import<'_>,
+    format: Format,
+    threads: usize,
+    write_at: impl Fn(usize, &[u8]) -> Result<()> + Sync,
+) -> Result<()> {
+    let spec = import.spec(Layout::TwoBit, Scaling::Tensor).map_err(text)?;
+    let mut blob = vec![0; spec.packed_len()];
+    import.pack(&spec, &mut blob).map_err(text)?;
+    write_export(&Weights::open(&blob).map_err(text)?, format, threads, write_at)
+}
+
+fn write_export(
+    weights: &Weights<'_>,
+    format: Format,
+    threads: usize,
+    write_at: impl Fn(usize, &[u8]) -> Result<()> + Sync,
+) -> Result<()> {
+    let export = Export::new(format, weights).map_err(text)?;
     let line = export.line_len();
     let lines = (PIECE / 2 / line).max(1);
     share::pieces(threads, export.lines(), lines, Vec::new, |bytes, lines| {
@@ -130,4 +153,8 @@ fn write_weights(
     let mut tail = vec![0; export.tail_len()];
     export.write_tail(&mut tail).map_err(text)?;
     write_at(export.len() - tail.len(), &tail)
+}
+
+fn text(error: hbitlinear::Error) -> String {
+    error.to_string()
 }

@@ -1,10 +1,11 @@
-//! The files: what their headers say, checked, without reading the tensors.
+//! The files: what their headers say, checked, without reading the tensors; and a new GGUF file's header.
 //!
 //! A reader gets the header's bytes and the file's length, so that it also reads a header that is kept in a container. It
 //! gives the tensors in the order of their bytes, none outside the file and none over another.
 
 pub mod ggml_types;
 pub mod gguf;
+pub mod gguf_header;
 pub mod metadata;
 pub mod safetensors;
 
