@@ -10,7 +10,7 @@ use super::library::error::hbl_error;
 use super::library::status::{hbl_status, hbl_status_text};
 
 /// Bytes of the largest buffer, a workspace.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 3 << 19;
 
 thread_local! {
     static ROOMS: RefCell<Vec<GuardedBuffer>> = RefCell::new((0..8).map(|_| GuardedBuffer::new(ROOM)).collect());

@@ -57,6 +57,11 @@ pub(super) enum Call<'a> {
     Export { format: u8, lines: Option<(Size, Size)> },
     Contract { text: &'a str, tensor: &'a str, inputs: Size },
     Container { edits: Vec<(u16, u8)>, sealed: bool, number: Size, name: &'a str, how: u8 },
+    Cache(CacheShape),
+    Append { tokens: u8, gap: u8, keys: Floats, values: Floats },
+    Truncate(Size),
+    Attend { bits: u8, groups: u8, scale: i8, heads: (Size, Size), queries: Floats },
+    AttentionPart { part: u8, bits: u8, scale: i8, head: Size, range: (Size, Size), x: Floats },
 }
 
 #[derive(arbitrary::Arbitrary, Debug)]
@@ -135,6 +140,15 @@ pub(super) struct Tensor<'a> {
     pub(super) inputs: u8,
     pub(super) bytes: &'a [u8],
     pub(super) scale: Option<u32>,
+}
+
+#[derive(arbitrary::Arbitrary, Debug)]
+pub(super) struct CacheShape {
+    pub(super) key_bits: u8,
+    pub(super) value_bits: u8,
+    pub(super) head_size: Size,
+    pub(super) kv_heads: Size,
+    pub(super) capacity: Size,
 }
 
 #[derive(arbitrary::Arbitrary, Debug)]

@@ -8,6 +8,7 @@
 extern crate hbitlinear as core_crate;
 
 mod activations;
+mod attention;
 mod buffers;
 mod containers;
 mod input;

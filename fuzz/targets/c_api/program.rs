@@ -8,10 +8,11 @@ use core::ffi::CStr;
 use core_crate::{Backend, Transform, Weights};
 use hbitlinear_fuzz::guarded::GuardedBuffer;
 
+use super::attention::Kept;
 use super::buffers::{Buffers, Kind, call};
 use super::input::{Call, Input, Odd, Step, Wrong};
 use super::library::backend::{
-    hbl_backend_available, hbl_backend_from_name, hbl_backend_list, hbl_backend_name,
+    hbl_backend_available, hbl_backend_best, hbl_backend_from_name, hbl_backend_list, hbl_backend_name,
 };
 use super::library::format::{hbl_format_from_name, hbl_format_name};
 use super::library::matrix::hbl_matrix;
@@ -35,6 +36,7 @@ pub(super) struct Program {
     pub(super) signs: Vec<Vec<i8>>,
     pub(super) storages: Vec<Vec<u32>>,
     pub(super) activations: Option<Quantised>,
+    pub(super) cache: Option<Kept>,
 }
 
 impl Program {
@@ -52,6 +54,7 @@ impl Program {
             signs: Vec::new(),
             storages: Vec::new(),
             activations: None,
+            cache: None,
         }
     }
 
@@ -97,11 +100,24 @@ impl Program {
             Call::Container { edits, sealed, number, name, how } => {
                 self.container(b, w, silent, (edits, *sealed), *number, name, *how);
             }
+            Call::Cache(shape) => self.cache(b, w, silent, shape),
+            Call::Append { tokens, gap, keys, values } => {
+                self.append(b, w, silent, (*tokens, *gap), keys, values);
+            }
+            Call::Truncate(tokens) => self.truncate(b, w, silent, *tokens),
+            Call::Attend { bits, groups, scale, heads, queries } => {
+                self.attend(b, w, silent, (*bits, *groups, *scale), *heads, queries);
+            }
+            Call::AttentionPart { part, bits, scale, head, range, x } => {
+                let places = (*head, range.0, range.1);
+                self.attention_part(b, w, silent, (*part, *bits, *scale), places, x);
+            }
         }
     }
 
     pub(super) fn names(&mut self, b: &mut Buffers<'_>, silent: bool, number: u32, text: &str) {
         let _ = hbl_backend_available(number);
+        assert_eq!(hbl_backend_available(hbl_backend_best()), 1);
         let name = hbl_backend_name(number);
         let format = hbl_format_name(number);
         assert_eq!(format.is_null(), !(1..=11).contains(&number));
