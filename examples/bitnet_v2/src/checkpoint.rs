@@ -1,20 +1,23 @@
 //! A checkpoint in memory: packed weights and what goes with them, from a folder in the layout of Hugging Face's `bitnet`
-//! (`config.json`, `model.safetensors`) or made up.
+//! (`config.json`, `model.safetensors` or the shards that `model.safetensors.index.json` names) or made up.
 //!
 //! `contract.txt` beside them, if it is there, says which projections have which transform before their quantiser and how
 //! they are quantised. Without it the model is one of BitNet b1.58: int8 and no transform.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use half::bf16;
 use hbitlinear::interop::contract::{Contract, LayerInput};
 use hbitlinear::interop::{Format, Import};
 use hbitlinear::{Layout, Rule, Transform};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde::Deserialize;
 
 use crate::table::{Table, Values};
-use crate::{Config, Result};
+use crate::{Config, Result, memory};
 
 /// All that a model is made of; [`Model`](crate::Model) borrows it.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ pub struct Projection {
     pub weights: Vec<Blob>,
 }
 
-/// Packed weights on a cache line's border, which they are read fastest from.
+/// Packed weights on a cache line's border, which they are read fastest from, and in large pages.
 #[derive(Debug)]
 pub struct Blob {
     bytes: Vec<u8>,
@@ -71,8 +74,10 @@ impl Blob {
     /// Room for that many bytes, of zeros.
     #[must_use]
     pub fn zeroed(len: usize) -> Blob {
-        let bytes = vec![0; len + 63];
-        let start = bytes.as_ptr().align_offset(64).min(63);
+        let align = if len < memory::LARGE_PAGE { 64 } else { memory::LARGE_PAGE };
+        let mut bytes = vec![0; len + align - 1];
+        let start = bytes.as_ptr().align_offset(align).min(align - 1);
+        memory::ask_for_large_pages(&mut bytes);
         Blob { bytes, start, len }
     }
 
@@ -104,12 +109,22 @@ impl Checkpoint {
     pub fn read(folder: &Path, layout: Layout) -> Result<Checkpoint> {
         let config = Config::read(&folder.join("config.json"))?;
         let contract = read_contract(&folder.join("contract.txt"))?;
-        let path = folder.join("model.safetensors");
-        let named = |error: String| format!("{}: {error}", path.display());
-        let bytes = fs::read(&path).map_err(|error| named(error.to_string()))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| named(error.to_string()))?;
-        let file = File { tensors, config: &config, contract: contract.as_deref(), layout };
-        let parts = file.parts().map_err(named)?;
+        let paths = shards(folder)?;
+        let mut files = Vec::new();
+        for path in &paths {
+            files.push(fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        let mut shards = Vec::new();
+        for (path, bytes) in paths.iter().zip(&files) {
+            let shard = SafeTensors::deserialize(bytes);
+            shards.push(shard.map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        let tensors = Tensors { shards, config: &config, contract: contract.as_deref(), layout };
+        let named = |error| match &paths[..] {
+            [path] => format!("{}: {error}", path.display()),
+            _ => format!("{}: {error}", folder.display()),
+        };
+        let parts = tensors.parts().map_err(named)?;
         let quantizer_epsilon = if contract.is_some() { 1e-5 } else { 0.0 };
         let (embedding, head, norm, layers) = parts;
         Ok(Checkpoint { config, quantizer_epsilon, embedding, head, norm, layers })
@@ -170,17 +185,41 @@ fn read_contract(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// The files that the tensors lie in. A folder with `model.safetensors` has only that one.
+fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let whole = folder.join("model.safetensors");
+    let path = folder.join("model.safetensors.index.json");
+    if whole.exists() || !path.exists() {
+        return Ok(vec![whole]);
+    }
+    let named = |error: &dyn core::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(&path).map_err(|error| named(&error))?;
+    let index: Index = serde_json::from_str(&text).map_err(|error| named(&error))?;
+    let names: BTreeSet<_> = index.weight_map.into_values().collect();
+    if let Some(name) = names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
+        return Err(named(&format!("expected names of files in this folder, got {name:?}")));
+    }
+    if names.is_empty() {
+        return Err(named(&"names no file"));
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
 type Parts = (Table, Option<Table>, Vec<f32>, Vec<LayerData>);
 
-/// The tensors of a file and how to read them.
-struct File<'a> {
-    tensors: SafeTensors<'a>,
+/// The tensors of one file or more, and how to read them.
+struct Tensors<'a> {
+    shards: Vec<SafeTensors<'a>>,
     config: &'a Config,
     contract: Option<&'a str>,
     layout: Layout,
 }
 
-impl File<'_> {
+impl Tensors<'_> {
     fn parts(&self) -> Result<Parts> {
         let c = self.config;
         let (hidden, ffn, heads) =
@@ -266,17 +305,25 @@ impl File<'_> {
     }
 
     fn tensor(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&[u8]> {
-        let view = self.tensors.tensor(name).map_err(|error| error.to_string())?;
+        let view = self.view(name)?;
         if view.dtype() != dtype || view.shape() != shape {
             let (other, other_shape) = (view.dtype(), view.shape());
             return Err(format!("{name}: expected {dtype:?} {shape:?}, got {other:?} {other_shape:?}"));
         }
-        // The tensors borrow the file, not this view of them.
-        Ok(self.tensors.tensor(name).map_err(|error| error.to_string())?.data())
+        Ok(view.data())
+    }
+
+    /// Of the first file that has it.
+    fn view(&self, name: &str) -> Result<TensorView<'_>> {
+        let mut found = self.shards.iter().map(|shard| shard.tensor(name));
+        let first = found.next().unwrap_or_else(|| Err(SafeTensorError::TensorNotFound(name.into())));
+        first
+            .or_else(|error| found.find_map(core::result::Result::ok).ok_or(error))
+            .map_err(|error| error.to_string())
     }
 
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Values> {
-        let dtype = self.tensors.tensor(name).map_err(|error| error.to_string())?.dtype();
+        let dtype = self.view(name)?.dtype();
         match dtype {
             Dtype::F32 => {
                 let (words, _) = self.tensor(name, dtype, shape)?.as_chunks();
@@ -284,7 +331,9 @@ impl File<'_> {
             }
             Dtype::BF16 => {
                 let (words, _) = self.tensor(name, dtype, shape)?.as_chunks();
-                Ok(Values::Bf16(words.iter().map(|&word| bf16::from_le_bytes(word)).collect()))
+                let mut values = memory::large_vec(words.len());
+                values.extend(words.iter().map(|&word| bf16::from_le_bytes(word)));
+                Ok(Values::Bf16(values))
             }
             _ => Err(format!("{name}: expected F32 or BF16, got {dtype:?}")),
         }

@@ -92,6 +92,18 @@ pub(crate) struct Perplexity {
     /// The text, a file
     pub(crate) text: PathBuf,
 
+    /// Windows to take, from the text's start; all by default
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) windows: Option<usize>,
+
+    /// Count as llama-perplexity does: of each window the second half, but for its last byte
+    #[arg(long)]
+    pub(crate) second_halves: bool,
+
+    /// What torch made of the text's first bytes, which the checkpoint has beside it, instead
+    #[arg(long)]
+    pub(crate) torch: bool,
+
     #[command(flatten)]
     pub(crate) how: How,
 }

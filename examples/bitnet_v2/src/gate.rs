@@ -1,35 +1,34 @@
 //! The gate of the feed-forward part: `f(gate) · up`.
 
-use wide::f64x4;
+use multiversion::multiversion;
 
 use crate::config::Gate;
+use crate::exp::exp;
 
 impl Gate {
     /// Writes `f(gate) · up`, all three of one length.
     pub fn apply(self, gate: &[f32], up: &[f32], out: &mut [f32]) {
         match self {
-            Gate::Relu2 => {
-                for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-                    let positive = gate.max(0.0);
-                    *out = positive * positive * up;
-                }
-            }
-            // In f64, so that every exponential function that is worth the name gives the same f32.
-            Gate::Silu => {
-                let inputs = gate.chunks(4).zip(up.chunks(4));
-                for (out, (gate, up)) in out.chunks_mut(4).zip(inputs) {
-                    let mut lanes = [0.0; 4];
-                    for (lane, &gate) in lanes.iter_mut().zip(gate) {
-                        *lane = f64::from(gate);
-                    }
-                    let gate = f64x4::new(lanes);
-                    let value = (gate / (f64x4::ONE + (-gate).exp())).to_array();
-                    for (lane, (out, &up)) in out.iter_mut().zip(up).enumerate() {
-                        *out = value[lane] as f32 * up;
-                    }
-                }
-            }
+            Gate::Relu2 => relu2(gate, up, out),
+            Gate::Silu => silu(gate, up, out),
         }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn relu2(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+        let positive = gate.max(0.0);
+        *out = positive * positive * up;
+    }
+}
+
+/// In f64, so that every exponential function that is worth the name gives the same f32.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn silu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+        let gate = f64::from(gate);
+        *out = (gate / (1.0 + exp(-gate))) as f32 * up;
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`session`] | tokens in, logits out: prompts in batches, then token by token, on rayon's threads |
 //! | [`linear`] | quantising rows once, and all products that share them |
 //! | [`table`], [`rope`], [`gate`] | embedding and output, rotary embedding, the feed-forward part's gate |
+//! | [`memory`] | large pages for weights |
 //! | [`text`], [`sample`] | tokenizer; the next token |
 //! | [`evaluate`] | log-probabilities of a text, and what its activations were rounded to |
 //!
@@ -15,8 +16,10 @@
 pub mod checkpoint;
 pub mod config;
 pub mod evaluate;
+mod exp;
 pub mod gate;
 pub mod linear;
+pub mod memory;
 pub mod model;
 pub mod rope;
 pub mod sample;

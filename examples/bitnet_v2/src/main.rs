@@ -15,6 +15,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use bitnet_v2::evaluate::{second_halves, torch_log_probabilities, window_len};
 use bitnet_v2::session::{Logits, states_len};
 use bitnet_v2::{Checkpoint, Model, Result, Sampler, Session, Text, log_probabilities};
 use clap::Parser;
@@ -81,7 +82,19 @@ fn perplexity(how: &Perplexity, machine: Machine, out: &mut impl Write) -> Resul
     }
     let text = fs::read(&how.text).map_err(|error| format!("{}: {error}", how.text.display()))?;
     let model = Model::new(&checkpoint, how.how.rules(), checkpoint.config.max_position_embeddings)?;
-    let logs = log_probabilities(&model, how.how.settings(machine), &text)?;
+    let window = window_len(&model);
+    let text = &text[..how.windows.map_or(text.len(), |count| count.saturating_mul(window).min(text.len()))];
+    let mut logs = if how.torch {
+        torch_log_probabilities(&how.model, text.len())?
+    } else {
+        log_probabilities(&model, how.how.settings(machine), text)?
+    };
+    if how.second_halves {
+        logs = second_halves(&logs, window);
+    }
+    if logs.is_empty() {
+        return Err(format!("perplexity: nothing to count in {} bytes", text.len()));
+    }
     let nats = -logs.iter().sum::<f64>() / logs.len() as f64;
     writeln!(out, "{} bytes: {nats:.5} nats a byte, perplexity {:.4}", logs.len(), libm::exp(nats))
         .map_err(cannot_print)

@@ -19,6 +19,9 @@ const BINS: usize = 161;
 /// Standard deviations to either side.
 const EXTENT: f64 = 12.0;
 
+/// The two projections.
+const PLACES: [&str; 2] = ["attention's output", "down"];
+
 const WITHOUT: RGBColor = RGBColor(213, 94, 0);
 const WITH: RGBColor = RGBColor(0, 114, 178);
 const LINES: RGBColor = RGBColor(225, 225, 225);
@@ -32,25 +35,23 @@ type Drawn = core::result::Result<(), Box<dyn core::error::Error>>;
 pub(crate) fn save(machine: Machine, folder: &Path, out: &mut impl Write) -> Result<()> {
     for size in job::sizes() {
         let cases = job::perplexities(machine, size, out)?;
-        let models = [("v2-a8", true), ("plain-a8", false)].map(|(name, transform)| {
+        let models = [("plain-a8", false), ("v2-a8", true)].map(|(name, transform)| {
             job::samples(machine, size, name).map(|samples| (name, transform, samples))
         });
         let mut panels = Vec::new();
         for model in models {
             let (name, transform, samples) = model?;
-            for (sample, place) in samples.places.into_iter().zip(["attention's output", "down"]) {
-                panels.push((
-                    format!("{size}-{name}, {place}, behind the norm"),
-                    WITHOUT,
-                    sample.inputs,
-                    sample.normed,
-                ));
+            for (sample, place) in samples.places.into_iter().zip(PLACES) {
+                let title = format!("{size}-{name}, {place}, behind the norm");
+                panels.push((place, title, WITHOUT, sample.inputs, sample.normed));
                 if transform {
                     let title = format!("{size}-{name}, {place}, behind the transform");
-                    panels.push((title, WITH, sample.inputs, sample.quantized));
+                    panels.push((place, title, WITH, sample.inputs, sample.quantized));
                 }
             }
         }
+        // A row of panels for each place.
+        panels.sort_by_key(|panel| PLACES.iter().position(|&place| place == panel.0));
         let curves =
             ["v2", "plain"].map(|kind| curve(&job::folder().join(format!("{size}-{kind}.curve.csv"))));
         let [v2, plain] = curves;
@@ -93,16 +94,16 @@ fn render(extent: (u32, u32), draw: &Draw<'_>) -> core::result::Result<String, B
     Ok(svg)
 }
 
-type Panel = (String, RGBColor, usize, Vec<f32>);
+type Panel = (&'static str, String, RGBColor, usize, Vec<f32>);
 
 fn draw_panels(area: &Canvas<'_>, panels: &[Panel]) -> Drawn {
     let (head, body) = area.split_vertically(40);
     head.draw_text(
-        "What the quantiser of each H-BitLinear projection meets, in standard deviations of its token",
+        "Inputs of the H-BitLinear projections, in standard deviations of their token; the outermost bars hold all beyond",
         &text(22),
         (20, 10),
     )?;
-    for ((title, color, inputs, values), area) in panels.iter().zip(body.split_evenly((2, 3))) {
+    for ((_, title, color, inputs, values), area) in panels.iter().zip(body.split_evenly((2, 3))) {
         let mut counts = [0_u32; BINS];
         for &value in values {
             let bin = (f64::from(value) + EXTENT) / (2.0 * EXTENT) * BINS as f64;
@@ -111,8 +112,8 @@ fn draw_panels(area: &Canvas<'_>, panels: &[Panel]) -> Drawn {
         let most = f64::from(counts.iter().copied().max().unwrap_or(1));
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
-            .x_label_area_size(30)
-            .y_label_area_size(60)
+            .x_label_area_size(44)
+            .y_label_area_size(90)
             .caption(title, text(16))
             .build_cartesian_2d(-EXTENT..EXTENT, (0.7..most * 10.0).log_scale())?;
         chart
@@ -120,6 +121,10 @@ fn draw_panels(area: &Canvas<'_>, panels: &[Panel]) -> Drawn {
             .light_line_style(TRANSPARENT)
             .bold_line_style(LINES)
             .label_style(text(14))
+            .x_desc("standard deviations")
+            .y_desc("activations")
+            .x_label_formatter(&|x| format!("{x:.0}"))
+            .y_label_formatter(&|y| format!("{y:.0}"))
             .draw()?;
         let width = 2.0 * EXTENT / BINS as f64;
         let bars = counts.into_iter().enumerate().filter(|&(_, count)| count > 0);
@@ -128,7 +133,7 @@ fn draw_panels(area: &Canvas<'_>, panels: &[Panel]) -> Drawn {
             Rectangle::new([(left, 0.7), (left + width, f64::from(count))], color.filled())
         }))?;
         let words = format!("max / deviation {:.1}, kurtosis {:.1}", peak(*inputs, values), kurtosis(values));
-        area.draw_text(&words, &text(15), (80, 40))?;
+        area.draw_text(&words, &text(15), (110, 40))?;
     }
     Ok(())
 }
@@ -155,8 +160,9 @@ fn draw_curves(area: &Canvas<'_>, size: &str, curves: &[(Curve, &str, RGBColor)]
     let least = points().fold(f64::INFINITY, |least, point| least.min(point.1));
     let mut chart = ChartBuilder::on(area)
         .margin(14)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
+        .margin_right(40)
+        .x_label_area_size(44)
+        .y_label_area_size(70)
         .caption(
             format!("{size}: nats a held-out byte while training; the last 5 % of the steps at 4 bits"),
             text(20),
@@ -167,6 +173,9 @@ fn draw_curves(area: &Canvas<'_>, size: &str, curves: &[(Curve, &str, RGBColor)]
         .light_line_style(TRANSPARENT)
         .bold_line_style(LINES)
         .label_style(text(14))
+        .x_desc("steps")
+        .y_desc("nats a byte")
+        .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
     for (curve, name, color) in curves {
         let shown = curve.iter().copied().filter(|point| point.1 < least + 1.0);
@@ -187,11 +196,13 @@ fn draw_curves(area: &Canvas<'_>, size: &str, curves: &[(Curve, &str, RGBColor)]
 /// Bars, each checkpoint's a group.
 fn draw_bits(area: &Canvas<'_>, size: &str, cases: &[Case]) -> Drawn {
     let most = cases.iter().fold(1.0_f64, |most, case| most.max(case.here));
-    let title = format!("{size}: perplexity a byte; checkpoint, bits of activations, bits of states");
+    let title = format!(
+        "{size}: checkpoint, bits of activations, bits of states; blue with the transform, orange without"
+    );
     let mut chart = ChartBuilder::on(area)
         .margin(14)
         .x_label_area_size(10)
-        .y_label_area_size(60)
+        .y_label_area_size(70)
         .caption(title, text(20))
         .build_cartesian_2d(0.0..cases.len() as f64, (1.0..most * 3.0).log_scale())?;
     chart
@@ -201,6 +212,8 @@ fn draw_bits(area: &Canvas<'_>, size: &str, cases: &[Case]) -> Drawn {
         .light_line_style(TRANSPARENT)
         .bold_line_style(LINES)
         .label_style(text(14))
+        .y_desc("perplexity a byte")
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
     for (index, case) in cases.iter().enumerate() {
         let color = if case.checkpoint.starts_with("v2") { WITH } else { WITHOUT };

@@ -253,8 +253,12 @@ impl<'m> Session<'m> {
         let start = Instant::now();
         let cache = &mut self.caches[index];
         let first = cache.len();
-        for (place, row) in (first..).zip(wide.chunks_exact_mut(width)) {
-            rope.apply(place, &mut row[..queries + states]);
+        let rotate =
+            |(index, row): (usize, &mut [f32])| rope.apply(first + index, &mut row[..queries + states]);
+        if threads > 1 && tokens > 1 {
+            wide.par_chunks_exact_mut(width).enumerate().for_each(rotate);
+        } else {
+            wide.chunks_exact_mut(width).enumerate().for_each(rotate);
         }
         let rows = |from| Input::strided(&wide[from..], tokens, width);
         cache.append(backend, rows(queries)?, rows(queries + states)?)?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bitnet_v2::checkpoint::{Blob, LayerData, Projection};
 use bitnet_v2::linear::Bench;
+use bitnet_v2::memory::large_vec;
 use bitnet_v2::session::{Logits, Times, states_len};
 use bitnet_v2::table::{Table, Values};
 use bitnet_v2::{Checkpoint, Config, Model, Result, Rules, Session, Settings, StateWidths};
@@ -38,8 +39,11 @@ pub(crate) fn run(machine: Machine, layers: usize, prompt: usize, out: &mut impl
     )
     .map_err(cannot_print)?;
     let mut lines = Vec::new();
+    let mut config = Config::parse(CONFIG)?;
+    config.num_hidden_layers = layers;
+    let mut embedding = random_embedding(&config);
     for &layout in Layout::ALL {
-        let checkpoint = random(layers, layout).map_err(|error| error.to_string())?;
+        let checkpoint = random(config.clone(), embedding, layout).map_err(|error| error.to_string())?;
         let model = Model::new(&checkpoint, Rules::default(), prompt.max(2 * DECODED))?;
         let settings = Settings {
             backend: machine.backend(),
@@ -53,6 +57,7 @@ pub(crate) fn run(machine: Machine, layers: usize, prompt: usize, out: &mut impl
         prefill.write(out, layout, &format!("{prompt} tokens")).map_err(cannot_print)?;
         lines.push(format!("speed decode {layout} t{threads} {:.2} {:.3}", decode.rate, decode.share));
         lines.push(format!("speed prefill {layout} t{threads} {:.1} {:.3}", prefill.rate, prefill.share));
+        embedding = checkpoint.embedding;
     }
     writeln!(out).map_err(cannot_print)?;
     lines.iter().try_for_each(|line| writeln!(out, "{line}")).map_err(cannot_print)
@@ -195,14 +200,24 @@ fn read(bytes: &[u8]) -> u64 {
     lanes.iter().fold(0, |a, b| a | b)
 }
 
+/// One random row, over and over, each time a number further on.
+fn random_embedding(config: &Config) -> Table {
+    let mut rng = Rng::with_seed(1);
+    let row: Vec<bf16> = (0..config.hidden_size + 1).map(|_| bf16::from_f32(rng.f32() - 0.5)).collect();
+    let count = config.vocab_size * config.hidden_size;
+    let mut values = large_vec(count);
+    while values.len() < count {
+        values.extend_from_slice(&row[..row.len().min(count - values.len())]);
+    }
+    Table::new(config.hidden_size, Values::Bf16(values))
+}
+
 /// Each layer has memory of its own; what is in it is the same.
-fn random(layers: usize, layout: Layout) -> hbitlinear::Result<Checkpoint> {
-    let mut config = Config::parse(CONFIG).expect("a good config");
-    config.num_hidden_layers = layers;
+fn random(config: Config, embedding: Table, layout: Layout) -> hbitlinear::Result<Checkpoint> {
     let (hidden, ffn) = (config.hidden_size, config.intermediate_size);
     let (heads, states) =
         (config.num_attention_heads * config.head_size(), config.num_key_value_heads * config.head_size());
-    let mut rng = Rng::with_seed(1);
+    let mut rng = Rng::with_seed(2);
     let mut projection = |inputs: usize, outputs: &[usize], transform: Option<&str>| {
         let weights = outputs.iter().map(|&outputs| {
             let spec = WeightSpec::new(outputs, inputs, layout, Scaling::Tensor)?;
@@ -224,14 +239,12 @@ fn random(layers: usize, layout: Layout) -> hbitlinear::Result<Checkpoint> {
         ffn_in: projection(hidden, &[ffn, ffn], None)?,
         ffn_out: projection(ffn, &[hidden], Some("paley1:108*64"))?,
     };
-    let mut all: Vec<LayerData> = (1..layers).map(|_| first.duplicate()).collect();
+    let mut all: Vec<LayerData> = (1..config.num_hidden_layers).map(|_| first.duplicate()).collect();
     all.push(first);
-    let row: Vec<bf16> = (0..hidden + 1).map(|_| bf16::from_f32(rng.f32() - 0.5)).collect();
-    let values = row.iter().copied().cycle().take(config.vocab_size * hidden).collect();
     Ok(Checkpoint {
         config,
         quantizer_epsilon: 1e-5,
-        embedding: Table::new(hidden, Values::Bf16(values)),
+        embedding,
         head: None,
         norm: vec![1.0; hidden],
         layers: all,

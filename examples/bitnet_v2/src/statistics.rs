@@ -1,6 +1,6 @@
 //! What the quantisers of the two H-BitLinear projections meet: how heavy the tails of a token's activations are.
 
-use bitnet_v2::evaluate::{window_len, window_log_probabilities};
+use bitnet_v2::evaluate::{watched_log_probabilities, window_len};
 use bitnet_v2::{Model, Observer, Result, Settings};
 use hbitlinear::{Activations, Backend, InputStages};
 
@@ -31,9 +31,8 @@ impl Samples {
         windows: usize,
     ) -> Result<Samples> {
         let mut samples = Samples { backend: settings.backend, places: Default::default() };
-        for window in text.chunks(window_len(model)).take(windows) {
-            window_log_probabilities(model, settings, window, &mut samples)?;
-        }
+        let text = &text[..text.len().min(windows * window_len(model))];
+        watched_log_probabilities(model, settings, text, &mut samples)?;
         Ok(samples)
     }
 }

@@ -110,37 +110,70 @@ impl Table {
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
 fn dots_f32(x: &[f32], rows: &[f32], out: &mut [f32]) {
-    for (out, row) in out.iter_mut().zip(rows.chunks_exact(x.len())) {
-        *out = dot(x, row, |value| value);
-    }
+    dots(x, rows, out, |value| value);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
 fn dots_bf16(x: &[f32], rows: &[bf16], out: &mut [f32]) {
-    for (out, row) in out.iter_mut().zip(rows.chunks_exact(x.len())) {
-        *out = dot(x, row, |value| f32::from_bits(u32::from(value.to_bits()) << 16));
+    dots(x, rows, out, |value| f32::from_bits(u32::from(value.to_bits()) << 16));
+}
+
+/// Several rows at a time: their sums wait for each other's additions, and memory is read in as many places.
+#[inline(always)]
+fn dots<T: Copy>(x: &[f32], rows: &[T], out: &mut [f32], to_f32: impl Fn(T) -> f32 + Copy) {
+    let (outs, out_rest) = out.as_chunks_mut::<4>();
+    let (whole, rest) = rows.split_at(outs.len() * 4 * x.len());
+    for (out, rows) in outs.iter_mut().zip(whole.chunks_exact(4 * x.len())) {
+        *out = four_dots(x, rows, to_f32);
+    }
+    for (out, row) in out_rest.iter_mut().zip(rest.chunks_exact(x.len())) {
+        let mut sums = [0.0; LANES];
+        let (x_blocks, x_rest) = x.as_chunks();
+        let (blocks, rest) = row.as_chunks();
+        for (x, block) in x_blocks.iter().zip(blocks) {
+            add(&mut sums, x, block, to_f32);
+        }
+        *out = total(sums, x_rest, rest, to_f32);
     }
 }
 
+/// x with each of four rows. Written out, as sums in an array of arrays would go to memory and back.
 #[inline(always)]
-fn dot<T: Copy>(x: &[f32], row: &[T], to_f32: impl Fn(T) -> f32) -> f32 {
-    let mut sums = [0.0_f32; LANES];
+fn four_dots<T: Copy>(x: &[f32], rows: &[T], to_f32: impl Fn(T) -> f32 + Copy) -> [f32; 4] {
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();
-    let (row_blocks, row_rest) = row.as_chunks::<LANES>();
-    for (x, row) in x_blocks.iter().zip(row_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * to_f32(row[lane]);
-        }
+    let row = |index: usize| rows[index * x.len()..][..x.len()].as_chunks::<LANES>();
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = [row(0), row(1), row(2), row(3)];
+    let [mut a_sums, mut b_sums, mut c_sums, mut d_sums] = [[0.0; LANES]; 4];
+    for ((((x, a), b), c), d) in x_blocks.iter().zip(a).zip(b).zip(c).zip(d) {
+        add(&mut a_sums, x, a, to_f32);
+        add(&mut b_sums, x, b, to_f32);
+        add(&mut c_sums, x, c, to_f32);
+        add(&mut d_sums, x, d, to_f32);
     }
-    for (lane, (&x, &value)) in x_rest.iter().zip(row_rest).enumerate() {
-        sums[lane] += x * to_f32(value);
+    [
+        total(a_sums, x_rest, a_rest, to_f32),
+        total(b_sums, x_rest, b_rest, to_f32),
+        total(c_sums, x_rest, c_rest, to_f32),
+        total(d_sums, x_rest, d_rest, to_f32),
+    ]
+}
+
+#[inline(always)]
+fn add<T: Copy>(sums: &mut [f32; LANES], x: &[f32; LANES], row: &[T; LANES], to_f32: impl Fn(T) -> f32) {
+    for lane in 0..LANES {
+        sums[lane] += x[lane] * to_f32(row[lane]);
     }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
+}
+
+/// The lanes' sum: each with the one half the width further on, until there is one. Each width is an array of its own, which
+/// stays in registers.
+#[inline(always)]
+fn total<T: Copy>(mut sums: [f32; LANES], x: &[f32], row: &[T], to_f32: impl Fn(T) -> f32) -> f32 {
+    for ((sum, &x), &value) in sums.iter_mut().zip(x).zip(row) {
+        *sum += x * to_f32(value);
     }
-    sums[0]
+    let sixteen: [f32; 16] = core::array::from_fn(|lane| sums[lane] + sums[lane + 16]);
+    let eight: [f32; 8] = core::array::from_fn(|lane| sixteen[lane] + sixteen[lane + 8]);
+    let four: [f32; 4] = core::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bitnet_v2::evaluate::{Roundings, window_len, window_log_probabilities};
+use bitnet_v2::evaluate::{
+    Roundings, second_halves, torch_log_probabilities, watched_log_probabilities, window_len,
+};
 use bitnet_v2::{Checkpoint, Model, Rules, Settings, StateWidths, log_probabilities};
 use hbitlinear::{Backend, Layout, Rule, StateBits};
 
@@ -34,6 +36,18 @@ fn settings(model: &Model<'_>, backend: Backend, states: StateBits) -> Settings 
     Settings { backend, states: StateWidths::new(states), threads: 1, batch: model.rope.capacity() }
 }
 
+#[test]
+fn what_llama_perplexity_counts() {
+    let logs: Vec<f64> = (0..21).map(f64::from).collect();
+    assert_eq!(second_halves(&logs, 8), [4.0, 5.0, 6.0, 12.0, 13.0, 14.0]);
+    let folder = checkpoints().pop().expect("a checkpoint");
+    let expected: Vec<f32> = array(&folder.join("log_probabilities.npy"));
+    let torch = torch_log_probabilities(&folder, 1000).expect("so many");
+    assert_eq!((torch.len(), torch[999]), (1000, expected[999].into()));
+    let error = torch_log_probabilities(&folder, 1_000_000).expect_err("fewer");
+    assert!(error.contains("log_probabilities.npy"), "{error}");
+}
+
 /// To a thousandth, but where an integer was rounded to another side of its edge than torch's, in the token or in one
 /// that it sees; those are counted.
 #[test]
@@ -51,7 +65,7 @@ fn log_probabilities_are_those_of_torch() {
         let settings = settings(&model, Backend::best(), StateBits::F32);
         for (window, (expected, hashes)) in windows {
             let mut roundings = Roundings::default();
-            let logs = window_log_probabilities(&model, settings, window, &mut roundings).expect("logits");
+            let logs = watched_log_probabilities(&model, settings, window, &mut roundings).expect("logits");
             let mut on_an_edge = false;
             for (token, (log, expected)) in logs.iter().zip(expected).enumerate() {
                 let differs = roundings.hashes[token] != hashes[token];
