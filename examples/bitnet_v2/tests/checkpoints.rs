@@ -9,6 +9,8 @@ use bitnet_v2::evaluate::{
 };
 use bitnet_v2::{Checkpoint, Model, Rules, Settings, StateWidths, log_probabilities};
 use hbitlinear::{Backend, Layout, Rule, StateBits};
+use safetensors::{SafeTensors, serialize_to_file};
+use serde_json::json;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints")
@@ -186,4 +188,52 @@ fn refuses_damaged_checkpoints() {
     let bytes = fs::read(copy.join("model.safetensors")).expect("bytes");
     fs::write(copy.join("model.safetensors"), &bytes[..bytes.len() - 1]).expect("written");
     refused(&["model.safetensors"]);
+}
+
+/// The same tensors in two files, with the index that transformers writes for such.
+#[test]
+fn reads_shards() {
+    let whole = folder().join("small-v2-a4");
+    let split = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shards");
+    let _ = fs::remove_dir_all(&split);
+    fs::create_dir_all(&split).expect("a folder");
+    for name in ["config.json", "contract.txt"] {
+        fs::copy(whole.join(name), split.join(name)).expect("a copy");
+    }
+    let bytes = fs::read(whole.join("model.safetensors")).expect("bytes");
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors").tensors();
+    let names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let (first, second) = tensors.split_at(tensors.len() / 2);
+    let mut map = BTreeMap::new();
+    for (file, part) in names.into_iter().zip([first, second]) {
+        serialize_to_file(part.iter().map(|(name, view)| (name, view)), None, &split.join(file))
+            .expect("written");
+        map.extend(part.iter().map(|(name, _)| (name.clone(), file)));
+    }
+    let write = |map: &serde_json::Value| {
+        fs::write(split.join("model.safetensors.index.json"), json!({ "weight_map": map }).to_string())
+            .expect("written");
+    };
+    let logs = |path: &Path| {
+        let checkpoint = Checkpoint::read(path, Layout::TwoBit).expect("a checkpoint");
+        let model = Model::new(&checkpoint, Rules::default(), 128).expect("a model");
+        let settings = settings(&model, Backend::best(), StateBits::Four);
+        log_probabilities(&model, settings, &held_out()[..200]).expect("logits")
+    };
+    write(&json!(map));
+    assert_eq!(logs(&split), logs(&whole));
+
+    let refused = |word: &str| {
+        let error = Checkpoint::read(&split, Layout::TwoBit).expect_err("damaged");
+        assert!(error.contains(word), "{word} in {error}");
+    };
+    write(&json!({ "model.norm.weight": "../small-v2-a4/model.safetensors" }));
+    refused("names of files in this folder");
+    write(&json!({ "model.norm.weight": names[0] }));
+    refused("model.");
+    write(&json!({}));
+    refused("names no file");
+    write(&json!(map));
+    fs::remove_file(split.join(names[1])).expect("removed");
+    refused(names[1]);
 }
