@@ -1,9 +1,9 @@
 //! Softmax and attention.
 
 use super::digest::Digest;
+use super::group::Grid;
 use super::inputs::{KINDS, Random};
-use super::subject::Attention;
-use super::{Grid, Outcome, Subject};
+use super::subject::{Attention, Outcome, Subject};
 use crate::layout::StateBits;
 use crate::stages::{CacheSpec, QueryBits, Workspace};
 

@@ -1,8 +1,9 @@
 //! Packed weights, foreign formats and containers: bytes that one machine writes and another reads.
 
 use super::digest::Digest;
+use super::group::Grid;
 use super::inputs::Random;
-use super::{Failure, Grid, Outcome};
+use super::subject::{Failure, Outcome};
 use crate::container::{Container, Kind, Record, data_place, index_len, index_place, write_index};
 use crate::interop::{Export, Format, Import};
 use crate::layout::{Layout, Scaling, WeightSpec, Weights};

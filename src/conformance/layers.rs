@@ -1,9 +1,10 @@
 //! Stages in one pass, and whole layers.
 
 use super::digest::Digest;
+use super::group::Grid;
 use super::inputs::{KINDS, Random};
 use super::rows::Room;
-use super::{Grid, Outcome, Subject};
+use super::subject::{Outcome, Subject};
 use crate::layer::BitLinear;
 use crate::layout::{Layout, Scaling, WeightSpec, Weights};
 use crate::stages::{InputStages, NonFinite, Quantizer, RmsNorm, Rule, Transform, Workspace};

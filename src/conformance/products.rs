@@ -1,8 +1,9 @@
 //! Products.
 
 use super::digest::Digest;
+use super::group::Grid;
 use super::inputs::{Random, set_value};
-use super::{Failure, Grid, Outcome, Subject};
+use super::subject::{Failure, Outcome, Subject};
 use crate::layout::{Activations, Bits, Layout, Scaling, WeightSpec, Weights};
 use crate::stages::Workspace;
 

@@ -1,8 +1,9 @@
 //! Norm, quantisers and absmean: what is done to rows.
 
 use super::digest::Digest;
+use super::group::Grid;
 use super::inputs::{KINDS, Random};
-use super::{Grid, Outcome, Quantised, Subject};
+use super::subject::{Outcome, Quantised, Subject};
 use crate::layout::{Activations, Bits};
 use crate::stages::{NonFinite, Quantizer, RmsNorm, Rule, Workspace};
 

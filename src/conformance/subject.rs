@@ -22,7 +22,7 @@ pub enum Failure {
         /// The method.
         stage: &'static str,
     },
-    /// A stage refused its input, or the memory is shorter than [`memory_len`](super::memory_len).
+    /// A stage refused its input, or the memory is too short.
     Refused(Error),
 }
 
@@ -57,7 +57,7 @@ pub struct Quantised<'a> {
     pub sums: &'a mut [i32],
 }
 
-/// Kernels that [`digest`](super::digest) can hold against the committed numbers: a [`Backend`], or somebody else's. What a
+/// Kernels that a digest can hold against the committed numbers: a [`Backend`], or somebody else's. What a
 /// method must compute is what the function of this crate that it names documents; the descriptions it gets have accessors
 /// for all that is in them. A subject has the stages it likes; the groups that need others fail with [`Failure::Missing`].
 pub trait Subject {

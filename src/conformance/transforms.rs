@@ -1,8 +1,9 @@
 //! Transforms.
 
 use super::digest::Digest;
+use super::group::Grid;
 use super::inputs::{KINDS, Random};
-use super::{Grid, Outcome, Subject};
+use super::subject::{Outcome, Subject};
 use crate::matrices::{Direction, Family};
 use crate::stages::{Transform, Workspace};
 
