@@ -27,8 +27,8 @@ fn numbers_of_the_c_abi() {
     let ids =
         [BackendId::Scalar, BackendId::Avx2, BackendId::Avx512, BackendId::Avx512Vnni, BackendId::AvxVnni];
     assert_eq!(ids.map(|id| id as u8), [0, 1, 2, 3, 4]);
-    let ids = [BackendId::Amx, BackendId::Neon, BackendId::Dotprod, BackendId::I8mm];
-    assert_eq!(ids.map(|id| id as u8), [5, 6, 7, 8]);
+    let ids = [BackendId::Amx, BackendId::Neon, BackendId::Dotprod, BackendId::I8mm, BackendId::Simd128];
+    assert_eq!(ids.map(|id| id as u8), [5, 6, 7, 8, 9]);
 }
 
 /// The only test that touches the process-wide choice.

@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use super::contract::Kernels;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 use super::isa::aarch64;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use super::isa::wasm32;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use super::isa::x86_64;
 use super::scalar;
@@ -69,13 +71,13 @@ macro_rules! registry {
         #[cfg(all(
             target_arch = $arch,
             target_endian = "little",
-            any(target_feature = "sse2", target_feature = "neon")
+            any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
         ))]
         { $($path)::+::detect() }
         #[cfg(not(all(
             target_arch = $arch,
             target_endian = "little",
-            any(target_feature = "sse2", target_feature = "neon")
+            any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
         )))]
         { false }
     }};
@@ -84,13 +86,13 @@ macro_rules! registry {
         #[cfg(all(
             target_arch = $arch,
             target_endian = "little",
-            any(target_feature = "sse2", target_feature = "neon")
+            any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
         ))]
         { &$($path)::+::KERNELS }
         #[cfg(not(all(
             target_arch = $arch,
             target_endian = "little",
-            any(target_feature = "sse2", target_feature = "neon")
+            any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
         )))]
         { &scalar::KERNELS }
     }};
@@ -113,6 +115,8 @@ registry! {
     Dotprod = 7, "dotprod", "aarch64", aarch64::dotprod;
     /// 128-bit NEON, which every AArch64 CPU has.
     Neon = 6, "neon", "aarch64", aarch64::neon;
+    /// WebAssembly's 128-bit vectors, in builds with that target feature.
+    Simd128 = 9, "simd128", "wasm32", wasm32::simd128;
     /// Portable Rust, complete; the yardstick of every other backend.
     Scalar = 0, "scalar", "any", scalar;
 }

@@ -265,6 +265,27 @@ const PICK_COLUMNS: [[u8; 16]; QUAD] = {
     pick
 };
 
+/// What an instruction set makes tables with ([`ByteVector::make_tables`]): of a nibble's two vectors of columns, then their
+/// negatives, for each of a nibble's four bytes, where each entry takes its two terms from; 128 and more is 0.
+pub(crate) const PICK_TERMS: [[[u8; 16]; 2]; 4] = {
+    let mut pick = [[[128; 16]; 2]; 4];
+    let mut i = 0;
+    while i < 64 {
+        let (j, entry) = (i / 16, i % 16);
+        let mut field = 0;
+        while field < 2 {
+            match entry >> (2 * field) & 3 {
+                0 => pick[j][field][entry] = (8 + 4 * field + j) as u8,
+                2 => pick[j][field][entry] = (4 * field + j) as u8,
+                _ => {}
+            }
+            field += 1;
+        }
+        i += 1;
+    }
+    pick
+};
+
 /// Looks all of `R` quads' indices up for `G` tokens.
 ///
 /// # Safety

@@ -4,6 +4,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::ternary::five_trit::recoded::{RECODED_BLOCK, RECODED_QUARTER};
+use crate::kernels::ternary::int4_lookup::PICK_TERMS;
 use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS};
 
 /// Asks for a cache line, to first-level cache.
@@ -110,26 +111,6 @@ pub(super) unsafe fn make_tables(
         totals
     }
 }
-
-/// For each of a nibble's four bytes, where each entry takes its two terms from; 128 and more is 0.
-const PICK_TERMS: [[[u8; 16]; 2]; 4] = {
-    let mut pick = [[[128; 16]; 2]; 4];
-    let mut i = 0;
-    while i < 64 {
-        let (j, entry) = (i / 16, i % 16);
-        let mut field = 0;
-        while field < 2 {
-            match entry >> (2 * field) & 3 {
-                0 => pick[j][field][entry] = (8 + 4 * field + j) as u8,
-                2 => pick[j][field][entry] = (4 * field + j) as u8,
-                _ => {}
-            }
-            field += 1;
-        }
-        i += 1;
-    }
-    pick
-};
 
 /// The sum of eight i16.
 ///
