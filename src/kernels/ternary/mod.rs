@@ -6,7 +6,7 @@
 //! - [`maddubs`]: for CPUs without, u8 × s8 to i16; and [`int4_lookup`]: several tokens of int4 by table.
 //! - [`matrix`]: several tokens by small matrices of codes and activations.
 //! - [`multiply_add`]: for CPUs that multiply lane by lane only.
-//! - [`tiles`]: for CPUs with matrix tiles; [`tile_codes`]: codes for them.
+//! - [`tiles`]: many tokens, by matrix tiles or vectors ([`vector_unit`]); [`tile_codes`]: codes for them.
 //! - [`rows`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
 //! - [`instantiate`]: the macros that make a backend's products of vectors and features.
 //!
@@ -44,6 +44,7 @@ pub(crate) mod tile_codes;
 pub(crate) mod tiles;
 pub(crate) mod two_bit;
 pub(crate) mod vector;
+pub(crate) mod vector_unit;
 
 use super::contract::{Product, TileTable};
 use crate::layout::Layout;
