@@ -34,6 +34,7 @@
 #![cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
 
 mod buffer;
+pub mod conformance;
 pub mod container;
 mod error;
 pub mod guide;

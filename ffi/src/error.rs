@@ -1,7 +1,6 @@
 //! Details of a refusal, and how a function ends.
 
 use core::fmt::{self, Write};
-use core::panic::AssertUnwindSafe;
 
 use core_crate::Error;
 use core_crate::interop::contract::ContractError;
@@ -190,8 +189,7 @@ impl fmt::Display for Failure {
 /// `error` is null or valid for writes.
 #[inline]
 pub(crate) unsafe fn guard(error: *mut hbl_error, body: impl FnOnce() -> Result<()>) -> hbl_status {
-    // After a panic no state of ours is left behind: the outputs are the caller's, the library has none.
-    match std::panic::catch_unwind(AssertUnwindSafe(body)) {
+    match catch(body) {
         Ok(Ok(())) => {
             if !error.is_null() {
                 // The first byte of the message ends it: a success must not cost a write of them all.
@@ -207,14 +205,34 @@ pub(crate) unsafe fn guard(error: *mut hbl_error, body: impl FnOnce() -> Result<
         }
         // SAFETY: as promised.
         Ok(Err(failure)) => unsafe { report(error, failure.status(), failure.row(), &failure) },
-        Err(payload) => {
-            // Its drop could panic again.
-            core::mem::forget(payload);
+        Err(Panicked) => {
             let message = format_args!("a panic was caught; please report it");
             // SAFETY: as promised.
             unsafe { report(error, HBL_STATUS_INTERNAL, None, &message) }
         }
     }
+}
+
+/// What is left of a panic.
+struct Panicked;
+
+/// Where panics unwind, they end here.
+#[cfg(panic = "unwind")]
+#[inline]
+fn catch<T>(body: impl FnOnce() -> T) -> core::result::Result<T, Panicked> {
+    // After a panic no state of ours is left behind: the outputs are the caller's, the library has none.
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(body)).map_err(|payload| {
+        // Its drop could panic again.
+        core::mem::forget(payload);
+        Panicked
+    })
+}
+
+/// Where they do not, they have stopped the program (see `trap.rs`).
+#[cfg(not(panic = "unwind"))]
+#[inline]
+fn catch<T>(body: impl FnOnce() -> T) -> core::result::Result<T, Panicked> {
+    Ok(body())
 }
 
 /// Writes the details of anything but a success.

@@ -4,7 +4,10 @@
 //! `tests/header.rs`). Why it is shaped this way is on one page in `README.md`.
 //!
 //! Modules name each other by `super`, not `crate`: the scorecard includes this file to time the calls.
+//!
+//! Built with `panic = "abort"` there is nothing to catch, and the library does without std.
 
+#![cfg_attr(not(panic = "unwind"), no_std)]
 #![expect(non_camel_case_types, reason = "the names are C's")]
 #![allow(clippy::missing_safety_doc, reason = "what a caller promises is the rules at the top of the header")]
 
@@ -31,6 +34,8 @@ pub mod weights;
 mod describe;
 mod handle;
 mod memory;
+#[cfg(not(panic = "unwind"))]
+mod trap;
 
 /// The ABI this header describes. It grows when a function or a struct changes in a way that a compiled caller would
 /// notice; new functions, new numbers and new fields at the end of a description do not count. The shared library's

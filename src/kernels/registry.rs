@@ -36,15 +36,30 @@ macro_rules! registry {
                 match self { $( BackendId::$variant => $name, )+ }
             }
 
+            /// Whether this build has it: all, unless `--cfg hbitlinear_only="<name>"` chose some. Scalar always is there.
+            const fn is_built(self) -> bool {
+                const ALL: bool = !(false $( || cfg!(hbitlinear_only = $name) )+);
+                ALL || match self {
+                    BackendId::Scalar => true,
+                    $( #[allow(unreachable_patterns, reason = "scalar's")] BackendId::$variant => cfg!(hbitlinear_only = $name), )+
+                }
+            }
+
             fn detect(self) -> bool {
                 match self {
-                    $( BackendId::$variant => registry!(@detect $arch, $($path)::+), )+
+                    $( BackendId::$variant => self.is_built() && registry!(@detect $arch, $($path)::+), )+
                 }
             }
 
             fn kernels(self) -> &'static Kernels {
                 match self {
-                    $( BackendId::$variant => registry!(@kernels $arch, $($path)::+), )+
+                    $(
+                        // Nothing refers to the others, so that they are not linked.
+                        BackendId::$variant if const { BackendId::$variant.is_built() } => {
+                            registry!(@kernels $arch, $($path)::+)
+                        }
+                    )+
+                    _ => &scalar::KERNELS,
                 }
             }
         }
