@@ -1065,9 +1065,9 @@ hbl_status hbl_attention_workspace_len(size_t head_size,
  * head of `heads` goes; the others follow. Threads may take different heads at the same time, and any cut gives the same
  * result.
  *
- * Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits; queries that are not whole heads), HBL_STATUS_ZERO_SIZE
- * (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or HBL_STATUS_NON_FINITE naming the
- * first head of `heads` with a NaN or an infinity.
+ * Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits), HBL_STATUS_MULTIPLE (queries that are not whole heads),
+ * HBL_STATUS_ZERO_SIZE (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or
+ * HBL_STATUS_NON_FINITE naming the first head of `heads` with a NaN or an infinity.
  */
 HBL_API
 hbl_status hbl_attention(uint32_t backend,
