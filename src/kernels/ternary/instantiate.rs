@@ -280,6 +280,8 @@ macro_rules! vector_unit {
                     unsafe { $crate::kernels::ternary::vector_unit::$way::<$vector, R, T>(block, first) }
                 }
 
+                // With the features itself: in one without, `some` is inlined in spite of its attribute, twelve loops into
+                // one function, and registers are spilled.
                 /// # Safety
                 /// As `some`.
                 #[inline]
