@@ -78,6 +78,16 @@
 #define HBL_BACKEND_BEST UINT32_MAX
 
 /**
+ * `grid` of hbl_conformance_digest: all inputs, under a second for a desktop's CPU.
+ */
+#define HBL_GRID_FULL 0
+
+/**
+ * `grid` of hbl_conformance_digest: few enough for microcontrollers.
+ */
+#define HBL_GRID_REDUCED 1
+
+/**
  * Bytes of `hbl_error.message`, the NUL included.
  */
 #define HBL_MESSAGE_SIZE 184
@@ -1182,6 +1192,41 @@ int32_t hbl_backend_available(uint32_t backend);
 HBL_API
 hbl_status hbl_backend_force(uint32_t backend,
                              struct hbl_error *error);
+
+/**
+ * The name of a conformance group, such as "transform", or NULL from the first number on that no group has. A static
+ * string.
+ */
+HBL_API
+const char *hbl_conformance_name(uint32_t group);
+
+/**
+ * Bytes of memory for hbl_conformance_digest of any group of that grid.
+ *
+ * Fails with HBL_STATUS_VALUE.
+ */
+HBL_API
+hbl_status hbl_conformance_memory_len(uint32_t grid,
+                                      size_t *len,
+                                      struct hbl_error *error);
+
+/**
+ * Computes what the group is about, from inputs that are made in `memory`, and hashes what comes out: `digest` receives the
+ * 64-bit FNV-1a, `expected` the number that it is on every machine and with every backend. Where the two differ, the
+ * library does not compute the bits it documents there.
+ *
+ * Fails with HBL_STATUS_VALUE for an unknown group or grid, HBL_STATUS_UNKNOWN_BACKEND, HBL_STATUS_BACKEND_UNAVAILABLE, or
+ * HBL_STATUS_WORKSPACE below hbl_conformance_memory_len.
+ */
+HBL_API
+hbl_status hbl_conformance_digest(uint32_t backend,
+                                  uint32_t group,
+                                  uint32_t grid,
+                                  uint8_t *memory,
+                                  size_t memory_len,
+                                  uint64_t *digest,
+                                  uint64_t *expected,
+                                  struct hbl_error *error);
 
 /**
  * Opens a container, the bytes of a whole file: checks its header and index and reads nothing else, so that a mapped file

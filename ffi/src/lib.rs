@@ -14,6 +14,7 @@
 pub mod absmean;
 pub mod attention;
 pub mod backend;
+pub mod conformance;
 pub mod container;
 pub mod contract;
 pub mod error;

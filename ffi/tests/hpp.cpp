@@ -239,6 +239,14 @@ void attention() {
     expect(scores[0] == 1.0f && out[0] == sum[0] && out[1] == sum[1] && out[0] == 3.0f, "attention in steps");
 }
 
+void digests() {
+    std::vector<std::uint8_t> memory(value(hbl::conformance_memory_len(HBL_GRID_REDUCED)));
+    const auto norm = value(hbl::conformance_digest(best, 3, HBL_GRID_REDUCED, memory));
+    expect(hbl::conformance_name(3) == "norm" && hbl::conformance_name(99).empty(), "names of groups");
+    expect(norm.digest == norm.expected && norm.digest != 0, "the digest of norms");
+    refused([&] { return hbl::conformance_digest(best, 99, 0, memory); }, HBL_STATUS_VALUE, "no such group");
+}
+
 } // namespace
 
 int main(int, char **arguments) {
@@ -248,6 +256,7 @@ int main(int, char **arguments) {
     files();
     containers(arguments[1]);
     attention();
+    digests();
     std::puts("all as it should be");
     return 0;
 }

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 extern crate core_crate as hbitlinear;
+use hbitlinear::conformance::{Grid, Group};
 use hbitlinear::{Backend, BackendId, Layout, StateBits};
 
 #[allow(dead_code, reason = "its main")]
@@ -285,6 +286,22 @@ fn a_bitnet_v2_model_runs() -> Outcome {
 
         let printed = succeed(program.command().arg(&container).arg(&text).arg(bits.to_string()))?;
         assert_eq!(printed, expected, "{name} {bits}");
+    }
+    Ok(())
+}
+
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn conformance_prints_the_committed_numbers() -> Outcome {
+    let program = compile("examples/conformance.c", "c11", Link::Static)?;
+    for (grid, argument) in [(Grid::Full, "full"), (Grid::Reduced, "reduced")] {
+        let mut expected = String::new();
+        for backend in Backend::available() {
+            for group in Group::ALL {
+                expected += &format!("{backend} {group} {:016x}\n", group.expected(grid));
+            }
+        }
+        assert_eq!(succeed(program.command().arg(argument))?, expected, "{argument}");
     }
     Ok(())
 }

@@ -1,0 +1,31 @@
+/* The conformance digests of the reduced grid, of the portable code. */
+#include "board.h"
+#include "hex.h"
+
+#include <hbitlinear.h>
+
+static uint8_t memory[2 << 20];
+
+int run(void) {
+    size_t len;
+    if (hbl_conformance_memory_len(HBL_GRID_REDUCED, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
+        put("the memory is too small\n");
+        return 1;
+    }
+    int wrong = 0;
+    for (uint32_t group = 0; hbl_conformance_name(group) != NULL; group++) {
+        uint64_t digest = 0, expected = 0;
+        hbl_error error;
+        if (hbl_conformance_digest(0, group, HBL_GRID_REDUCED, memory, len, &digest, &expected, &error) != HBL_STATUS_OK) {
+            put(error.message);
+            return 1;
+        }
+        put(hbl_conformance_name(group));
+        put(" ");
+        put_hex((uint32_t)(digest >> 32));
+        put_hex((uint32_t)digest);
+        put(digest == expected ? "\n" : " WRONG\n");
+        wrong |= digest != expected;
+    }
+    return wrong;
+}
