@@ -573,7 +573,7 @@ public:
             return hbl_cache_bytes_len(&spec, &bytes, &error);
         });
     }
-    static outcome<cache> create(const hbl_cache_spec &spec, span<std::uint8_t> workspace) {
+    static outcome<cache> create(const hbl_cache_spec &spec, span<std::uint8_t> memory) {
         return detail::fill(cache{}, [&](cache &made, hbl_error &error) {
             return hbl_cache_create(&spec, memory.data(), memory.size(), &made.handle_, &error);
         });
@@ -640,8 +640,8 @@ struct conformance {
 inline outcome<conformance> conformance_digest(std::uint32_t backend, std::uint32_t group, std::uint32_t grid,
                                                span<std::uint8_t> workspace) {
     return detail::fill(conformance{}, [=](conformance &result, hbl_error &error) {
-        return hbl_conformance_digest(backend, group, grid, workspace.data(), workspace.size(), &result.digest, &result.expected,
-                                      &error);
+        return hbl_conformance_digest(backend, group, grid, workspace.data(), workspace.size(), &result.digest,
+                                      &result.expected, &error);
     });
 }
 
