@@ -8,7 +8,8 @@ use core::arch::x86_64::__m256i;
 use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::float_kernels;
-use crate::kernels::ternary::instantiate::{maddubs_products, many_tokens};
+use crate::kernels::ternary::instantiate::maddubs_products;
+use crate::kernels::ternary::many_tokens::many_tokens;
 
 pub(crate) const KERNELS: Kernels = Kernels {
     max_magnitude_bits,

@@ -7,7 +7,8 @@ use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
 use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
-use crate::kernels::ternary::instantiate::{dot_products, many_tokens};
+use crate::kernels::ternary::instantiate::dot_products;
+use crate::kernels::ternary::many_tokens::many_tokens;
 use crate::kernels::ternary::vector::{DotVector, FactorVector, IntVector};
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
