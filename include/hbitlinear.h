@@ -1075,9 +1075,9 @@ hbl_status hbl_attention_workspace_len(size_t head_size,
  * head of `heads` goes; the others follow. Threads may take different heads at the same time, and any cut gives the same
  * result.
  *
- * Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits; queries that are not whole heads), HBL_STATUS_ZERO_SIZE
- * (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or HBL_STATUS_NON_FINITE naming the
- * first head of `heads` with a NaN or an infinity.
+ * Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits), HBL_STATUS_MULTIPLE (queries that are not whole heads),
+ * HBL_STATUS_ZERO_SIZE (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or
+ * HBL_STATUS_NON_FINITE naming the first head of `heads` with a NaN or an infinity.
  */
 HBL_API
 hbl_status hbl_attention(uint32_t backend,
@@ -1201,29 +1201,29 @@ HBL_API
 const char *hbl_conformance_name(uint32_t group);
 
 /**
- * Bytes of memory for hbl_conformance_digest of any group of that grid.
+ * Bytes of workspace for hbl_conformance_digest of any group of that grid.
  *
  * Fails with HBL_STATUS_VALUE.
  */
 HBL_API
-hbl_status hbl_conformance_memory_len(uint32_t grid,
-                                      size_t *len,
-                                      struct hbl_error *error);
+hbl_status hbl_conformance_workspace_len(uint32_t grid,
+                                         size_t *len,
+                                         struct hbl_error *error);
 
 /**
- * Computes what the group is about, from inputs that are made in `memory`, and hashes what comes out: `digest` receives the
+ * Computes what the group is about, from inputs that are made in `workspace`, and hashes what comes out: `digest` receives the
  * 64-bit FNV-1a, `expected` the number that it is on every machine and with every backend. Where the two differ, the
  * library does not compute the bits it documents there.
  *
  * Fails with HBL_STATUS_VALUE for an unknown group or grid, HBL_STATUS_UNKNOWN_BACKEND, HBL_STATUS_BACKEND_UNAVAILABLE, or
- * HBL_STATUS_WORKSPACE below hbl_conformance_memory_len.
+ * HBL_STATUS_WORKSPACE below hbl_conformance_workspace_len.
  */
 HBL_API
 hbl_status hbl_conformance_digest(uint32_t backend,
                                   uint32_t group,
                                   uint32_t grid,
-                                  uint8_t *memory,
-                                  size_t memory_len,
+                                  uint8_t *workspace,
+                                  size_t workspace_len,
                                   uint64_t *digest,
                                   uint64_t *expected,
                                   struct hbl_error *error);

@@ -628,9 +628,9 @@ inline std::string_view conformance_name(std::uint32_t group) noexcept {
     const char *name = hbl_conformance_name(group);
     return name ? std::string_view(name) : std::string_view();
 }
-inline outcome<std::size_t> conformance_memory_len(std::uint32_t grid) {
+inline outcome<std::size_t> conformance_workspace_len(std::uint32_t grid) {
     return detail::fill(std::size_t{}, [=](std::size_t &bytes, hbl_error &error) {
-        return hbl_conformance_memory_len(grid, &bytes, &error);
+        return hbl_conformance_workspace_len(grid, &bytes, &error);
     });
 }
 /** What a group's digest is, and what it is everywhere. */
@@ -638,10 +638,10 @@ struct conformance {
     std::uint64_t digest, expected;
 };
 inline outcome<conformance> conformance_digest(std::uint32_t backend, std::uint32_t group, std::uint32_t grid,
-                                               span<std::uint8_t> memory) {
+                                               span<std::uint8_t> workspace) {
     return detail::fill(conformance{}, [=](conformance &result, hbl_error &error) {
-        return hbl_conformance_digest(backend, group, grid, memory.data(), memory.size(), &result.digest, &result.expected,
-                                      &error);
+        return hbl_conformance_digest(backend, group, grid, workspace.data(), workspace.size(), &result.digest,
+                                      &result.expected, &error);
     });
 }
 

@@ -8,7 +8,7 @@ static uint8_t memory[2 << 20];
 
 int run(void) {
     size_t len;
-    if (hbl_conformance_memory_len(HBL_GRID_REDUCED, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
+    if (hbl_conformance_workspace_len(HBL_GRID_REDUCED, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
         put("the memory is too small\n");
         return 1;
     }

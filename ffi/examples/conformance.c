@@ -20,7 +20,7 @@ int main(int count, char **arguments) {
     uint32_t backends[32];
     size_t available, memory_len;
     check(hbl_backend_list(backends, 32, &available, &error));
-    check(hbl_conformance_memory_len(grid, &memory_len, &error));
+    check(hbl_conformance_workspace_len(grid, &memory_len, &error));
     uint8_t *memory = malloc(memory_len);
     int wrong = 0;
     for (size_t i = 0; i < available; ++i) {

@@ -266,9 +266,9 @@ pub unsafe extern "C" fn hbl_attention_workspace_len(
 /// head of `heads` goes; the others follow. Threads may take different heads at the same time, and any cut gives the same
 /// result.
 ///
-/// Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits; queries that are not whole heads), HBL_STATUS_ZERO_SIZE
-/// (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or HBL_STATUS_NON_FINITE naming the
-/// first head of `heads` with a NaN or an infinity.
+/// Fails with HBL_STATUS_HANDLE, HBL_STATUS_VALUE (query_bits), HBL_STATUS_MULTIPLE (queries that are not whole heads),
+/// HBL_STATUS_ZERO_SIZE (tokens_visible), HBL_STATUS_RANGE, HBL_STATUS_LENGTH (out), HBL_STATUS_WORKSPACE, or
+/// HBL_STATUS_NON_FINITE naming the first head of `heads` with a NaN or an infinity.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_attention(
     backend: u32,

@@ -40,11 +40,11 @@ pub extern "C" fn hbl_conformance_name(group: u32) -> *const c_char {
     name.map_or(core::ptr::null(), CStr::as_ptr)
 }
 
-/// Bytes of memory for hbl_conformance_digest of any group of that grid.
+/// Bytes of workspace for hbl_conformance_digest of any group of that grid.
 ///
 /// Fails with HBL_STATUS_VALUE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn hbl_conformance_memory_len(
+pub unsafe extern "C" fn hbl_conformance_workspace_len(
     grid: u32,
     len: *mut usize,
     error: *mut hbl_error,
@@ -59,19 +59,19 @@ pub unsafe extern "C" fn hbl_conformance_memory_len(
     unsafe { guard(error, body) }
 }
 
-/// Computes what the group is about, from inputs that are made in `memory`, and hashes what comes out: `digest` receives the
+/// Computes what the group is about, from inputs that are made in `workspace`, and hashes what comes out: `digest` receives the
 /// 64-bit FNV-1a, `expected` the number that it is on every machine and with every backend. Where the two differ, the
 /// library does not compute the bits it documents there.
 ///
 /// Fails with HBL_STATUS_VALUE for an unknown group or grid, HBL_STATUS_UNKNOWN_BACKEND, HBL_STATUS_BACKEND_UNAVAILABLE, or
-/// HBL_STATUS_WORKSPACE below hbl_conformance_memory_len.
+/// HBL_STATUS_WORKSPACE below hbl_conformance_workspace_len.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hbl_conformance_digest(
     backend: u32,
     group: u32,
     grid: u32,
-    memory: *mut u8,
-    memory_len: usize,
+    workspace: *mut u8,
+    workspace_len: usize,
     digest: *mut u64,
     expected: *mut u64,
     error: *mut hbl_error,
@@ -81,9 +81,9 @@ pub unsafe extern "C" fn hbl_conformance_digest(
         let (group, grid) = (Group::try_from(group)?, Grid::try_from(grid)?);
         let (writes, out) = Writes::new().and("digest", digest, 1)?;
         let (writes, out_expected) = writes.and("expected", expected, 1)?;
-        let (_, memory) = writes.and("memory", memory, memory_len)?;
+        let (_, workspace) = writes.and("workspace", workspace, workspace_len)?;
         // SAFETY: valid by the header's rules.
-        let number = unsafe { self::digest(&mut backend, group, grid, memory.buffer()) };
+        let number = unsafe { self::digest(&mut backend, group, grid, workspace.buffer()) };
         let number = number.map_err(|failure| match failure {
             Failure::Refused(error) => Refusal::Core(error),
             // A backend has all stages.

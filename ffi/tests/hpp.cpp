@@ -240,7 +240,7 @@ void attention() {
 }
 
 void digests() {
-    std::vector<std::uint8_t> memory(value(hbl::conformance_memory_len(HBL_GRID_REDUCED)));
+    std::vector<std::uint8_t> memory(value(hbl::conformance_workspace_len(HBL_GRID_REDUCED)));
     const auto norm = value(hbl::conformance_digest(best, 3, HBL_GRID_REDUCED, memory));
     expect(hbl::conformance_name(3) == "norm" && hbl::conformance_name(99).empty(), "names of groups");
     expect(norm.digest == norm.expected && norm.digest != 0, "the digest of norms");

@@ -19,6 +19,8 @@ use hbitlinear::{Backend, BackendId, Layout, StateBits};
 #[path = "../../examples/quickstart.rs"]
 mod quickstart;
 
+#[path = "programs/arguments.rs"]
+mod arguments;
 #[path = "programs/model.rs"]
 mod model;
 
@@ -345,6 +347,62 @@ fn bad_input_is_refused_and_changes_nothing() -> Outcome {
         .collect();
     assert!(expected.len() > 20, "the header's statuses are not found");
     assert_eq!(seen, expected, "a status that the programs never met");
+    Ok(())
+}
+
+/// The same bits with any number of threads, and no data race that helgrind sees.
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn the_hosts_threads_share_the_work() -> Outcome {
+    let program = compile("examples/threads.c", "c11", Link::Static)?;
+    println!("{}", succeed(&mut program.command())?);
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        writeln!(std::io::stderr(), "WARNING: valgrind is not installed; threads.c ran without it")?;
+        return Ok(());
+    }
+    let mut helgrind = Command::new("valgrind");
+    helgrind.args(["--quiet", "--tool=helgrind", "--error-exitcode=9"]).arg(&program.path);
+    println!("under helgrind: {}", succeed(&mut helgrind)?);
+    Ok(())
+}
+
+/// The checks for other people's kernels find what is planted, and nothing in ours.
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn a_planted_defect_is_found() -> Outcome {
+    for source in ["examples/check_kernel.c", "tests/check_kernel.c"] {
+        println!("{}", run(source, Link::Static)?);
+    }
+    Ok(())
+}
+
+/// Each argument of each function, from a table that forgets none.
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn every_argument_is_refused_where_it_is_wrong() -> Outcome {
+    let (header, tests) = (header()?, Path::new(FFI).join("tests"));
+    let table = fs::read_to_string(tests.join("arguments.txt"))?;
+    let source = arguments::program(&header, &table)?;
+    // It would notice.
+    let less = table.replacen("hbl_row_bytes", "hbl_row_bits", 1);
+    assert!(arguments::program(&header, &less).is_err());
+    let less = table.replacen("    part_count = 1; ZERO_SIZE: 0; SIZE_OVERFLOW: SIZE_MAX\n", "", 1);
+    assert!(arguments::program(&header, &less).is_err());
+    let less = table.replacen(
+        "    part_count = 1; ZERO_SIZE: 0; SIZE_OVERFLOW: SIZE_MAX\n",
+        "    part_count = 1\n",
+        1,
+    );
+    assert!(arguments::program(&header, &less).is_err());
+
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("arguments.c");
+    fs::write(&path, source.replacen("arguments.h", &tests.join("arguments.h").to_string_lossy(), 1))?;
+    let program = compile(path.to_str().ok_or("not UTF-8")?, "c11", Link::Static)?;
+    let output = program.command().output()?;
+    let (printed, log) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(output.status.success(), "{printed}{log}");
+    assert!(log.is_empty() && printed.lines().last().is_some_and(|line| line.ends_with(", 0 failures")));
+    println!("{printed}");
     Ok(())
 }
 

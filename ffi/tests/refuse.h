@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { M = 3, K = 64, N = 20, CANARY = 0xA5, BLOB = 4096, WORKSPACE = 3 << 19, STATUSES = 41 };
+enum { M = 3, K = 64, N = 20, CANARY = 0xA5, BLOB = 4096, WORKSPACE = 1 << 21, STATUSES = 41 };
 
 /* Everything a refused call could write. It is painted before each call and must look the same afterwards. */
 static struct {
@@ -19,6 +19,7 @@ static struct {
     uint8_t values[M * K], blob[BLOB];
     uint32_t words[64], id;
     size_t size, size2;
+    uint64_t digests[2];
     hbl_matrix matrix;
     hbl_transform transform;
     hbl_weights weights;

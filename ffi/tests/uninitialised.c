@@ -241,7 +241,7 @@ static void everything(void) {
 /* The groups' own work is tested elsewhere; here that what they take for memory is written first. */
 static void digests(void) {
     size_t *len = memory(1, sizeof *len);
-    OK(hbl_conformance_memory_len(HBL_GRID_REDUCED, len, error));
+    OK(hbl_conformance_workspace_len(HBL_GRID_REDUCED, len, error));
     for (uint32_t group = 0; hbl_conformance_name(group); group++) {
         uint8_t *room = memory(*len, 1);
         uint64_t *digest = memory(2, sizeof *digest);

@@ -90,7 +90,7 @@ pub(crate) struct Product {
     pub(crate) tiles: TileTable,
 
     /// What does fewer tokens than [`TileKernels::min_tokens`], if others do.
-    pub(crate) few: Option<&'static TileTable>,
+    pub(crate) few: Option<&'static Product>,
 }
 
 impl Product {
@@ -98,7 +98,7 @@ impl Product {
     pub(crate) fn get(&self, layout: Layout, bits: Bits, tokens: usize) -> TileKernels {
         let kernels = self.tiles.get(layout, bits);
         match self.few {
-            Some(few) if tokens < kernels.min_tokens => few.get(layout, bits),
+            Some(few) if tokens < kernels.min_tokens => few.get(layout, bits, tokens),
             _ => kernels,
         }
     }
@@ -115,10 +115,13 @@ impl TileTable {
     }
 
     /// With other kernels for a layout, by width.
-    pub(crate) const fn with(mut self, layout: Layout, int8: TileKernels, int4: TileKernels) -> TileTable {
-        let row = &mut self.0[Self::row(layout)];
-        row[Bits::Eight as usize / 8] = int8;
-        row[Bits::Four as usize / 8] = int4;
+    pub(crate) const fn with(self, layout: Layout, int8: TileKernels, int4: TileKernels) -> TileTable {
+        self.set(layout, Bits::Eight, int8).set(layout, Bits::Four, int4)
+    }
+
+    /// With other kernels for a layout and width.
+    pub(crate) const fn set(mut self, layout: Layout, bits: Bits, kernels: TileKernels) -> TileTable {
+        self.0[Self::row(layout)][bits as usize / 8] = kernels;
         self
     }
 
@@ -375,6 +378,12 @@ impl<'a> Panels<'a> {
     /// The bytes of all panels.
     pub(crate) fn codes(&self) -> &'a [u8] {
         self.codes
+    }
+
+    /// An address counted from a panel's first byte, also beyond what there is: for fetching ahead.
+    #[inline(always)]
+    pub(crate) fn at(&self, panel: usize, byte: usize) -> *const u8 {
+        self.codes.as_ptr().wrapping_add(panel * self.stride + byte)
     }
 
     /// All bytes of a panel.

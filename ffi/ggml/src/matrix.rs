@@ -201,15 +201,16 @@ impl Matrix {
     fn try_pack(&self, file: &[u8]) -> Result<Weights<'static>, Error> {
         let Form { format, outputs, inputs, .. } = self.form;
         let import = Import::new(format, outputs, inputs, file)?;
-        let scaling = if keeps_idle_scales(format, file)? { format.scaling() } else { import.scaling()? };
+        let shared = outputs.saturating_mul(inputs) >= SHARED_FROM;
+        let threads = if shared { packers() } else { 1 };
+        let idle = keeps_idle_scales(format, file, threads)?;
+        let scaling = if idle { format.scaling() } else { import.scaling()? };
         let spec = import.spec(self.layout, scaling)?;
         let (len, room) = (spec.packed_len(), self.form.room(self.layout).unwrap_or(0));
         let blob = *self.blob.get_or_init(|| self.arena.take(room));
         let blob = blob.filter(|_| len <= room).ok_or(Error::SizeOverflow { argument: "blob" })?.as_ptr();
         // SAFETY: the matrix's part of the arena, which the lock guards.
         let (head, rows) = spec.writer(unsafe { Buffer::from_raw(blob, len) })?;
-        let shared = outputs.saturating_mul(inputs) >= SHARED_FROM;
-        let threads = if shared { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
         head.finish(&push_rows(&import, rows, threads)?)?;
         // SAFETY: written by now, and left alone until the next `set`, before which the host ends its products.
         Weights::open_verified(unsafe { core::slice::from_raw_parts(blob, len) })
@@ -223,8 +224,14 @@ impl Matrix {
     }
 }
 
+/// Threads that pack a large tensor.
+fn packers() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Whether a block of zeros has a scale of its own, which only the finest scaling keeps.
-fn keeps_idle_scales(format: Format, file: &[u8]) -> Result<bool, Error> {
+fn keeps_idle_scales(format: Format, file: &[u8], threads: usize) -> Result<bool, Error> {
     let block = block_of(format);
     let spec = WeightSpec::new(1, block, Layout::TwoBit, format.scaling())?;
     let mut blob = vec![0; spec.packed_len()];
@@ -240,9 +247,16 @@ fn keeps_idle_scales(format: Format, file: &[u8]) -> Result<bool, Error> {
     let len = idle[0].len();
     let scale = if idle[0][..2] == idle[1][..2] { len - 2..len } else { 0..2 };
     let codes = if scale.start == 0 { 2..len } else { 0..len - 2 };
-    Ok(file
-        .chunks_exact(len)
-        .any(|bytes| bytes[scale.clone()] != [0; 2] && bytes[codes.clone()] == idle[0][codes.clone()]))
+    let idle_scale =
+        |bytes: &[u8]| bytes[scale.clone()] != [0; 2] && bytes[codes.clone()] == idle[0][codes.clone()];
+    let any = |part: &[u8]| part.chunks_exact(len).any(idle_scale);
+    let part = (file.len() / len).div_ceil(threads).max(1) * len;
+    let (first, others) = file.split_at(part.min(file.len()));
+    Ok(thread::scope(|scope| {
+        let others: Vec<_> = others.chunks(part).map(|part| scope.spawn(|| any(part))).collect();
+        // All are joined.
+        others.into_iter().fold(any(first), |found, other| found | other.join().unwrap_or(true))
+    }))
 }
 
 /// Cuts the rows in halves until there is one part for each thread.

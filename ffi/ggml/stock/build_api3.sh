@@ -1,11 +1,11 @@
 #!/bin/bash
 # Builds a newer llama.cpp, whose backend API is 3, from the crate llama-cpp-sys-2; and, because that comes without
-# llama.cpp's programs, perplexity.c.
+# llama.cpp's programs, text.c.
 #
 #   apt-get install cmake g++ ninja-build
 #   ffi/ggml/stock/build_api3.sh FOLDER
 #
-# Afterwards FOLDER/bin has the libraries and perplexity. The CPU backend is built for AVX2, OpenMP is on.
+# Afterwards FOLDER/bin has the libraries and text. The CPU backend is built for AVX2, OpenMP is on.
 set -euo pipefail
 
 if (($# != 1)); then
@@ -25,5 +25,5 @@ cmake -G Ninja -S "$source" -B "$folder" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHAR
     -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
     -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF
 cmake --build "$folder" --target ggml-cpu llama
-cc -O2 -std=c11 -I "$source/include" -I "$source/ggml/include" "$here/perplexity.c" -o "$folder/bin/perplexity" \
+cc -O2 -std=c11 -I "$source/include" -I "$source/ggml/include" "$here/text.c" -o "$folder/bin/text" \
     -L "$folder/bin" -lllama -lggml -lggml-base -lm -Wl,-rpath,'$ORIGIN'

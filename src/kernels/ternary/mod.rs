@@ -6,9 +6,9 @@
 //! - [`maddubs`]: for CPUs without, u8 × s8 to i16; and [`int4_lookup`]: several tokens of int4 by table.
 //! - [`matrix`]: several tokens by small matrices of codes and activations.
 //! - [`multiply_add`]: for CPUs that multiply lane by lane only.
-//! - [`tiles`]: for CPUs with matrix tiles; [`tile_codes`]: codes for them.
+//! - [`tiles`]: many tokens, by matrix tiles or vectors ([`vector_unit`]); [`tile_codes`]: codes for them.
 //! - [`rows`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
-//! - [`instantiate`]: the macros that make a backend's products of vectors and features.
+//! - [`instantiate`], [`many_tokens`]: the macros that make a backend's products of vectors and features.
 //!
 //! **Adding a layout**: a folder with what it can do of the above, a line in [`PORTABLE`], and one in each macro of
 //! [`instantiate`] that it has kernels for. Without any of these, products of it are [`portable::ANY_LAYOUT`] on every
@@ -33,6 +33,7 @@ pub(crate) mod five_trit;
 pub(crate) mod instantiate;
 pub(crate) mod int4_lookup;
 pub(crate) mod maddubs;
+pub(crate) mod many_tokens;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
 pub(crate) mod matrix;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
@@ -44,6 +45,7 @@ pub(crate) mod tile_codes;
 pub(crate) mod tiles;
 pub(crate) mod two_bit;
 pub(crate) mod vector;
+pub(crate) mod vector_unit;
 
 use super::contract::{Product, TileTable};
 use crate::layout::Layout;

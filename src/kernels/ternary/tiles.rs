@@ -1,13 +1,13 @@
-//! Ternary products with matrix tiles: 16 tokens × 16 outputs × 64 inputs an instruction.
+//! Products of many tokens: codes are unpacked to bytes once for a block, and multiplied with all of its tokens.
 //!
-//! Signed activations come from a tile of a token a row, unsigned codes from a tile of four inputs a row. A panel's
-//! sums for neighbouring tokens are neighbouring rows of a third tile, so they are loaded, added to and stored where
-//! the driver wants them. Tokens are filled up to whole tiles, so that tiles are set up once a call.
+//! **Units.** What multiplies is a [`TileUnit`]: hardware tiles of 16 tokens × 16 outputs × 64 inputs, or vectors
+//! ([`vector_unit`](super::vector_unit)). Activations are staged with 64 inputs of a token side by side, and a tile of codes
+//! has four inputs of each output a row, so that both are read as they are. A panel's sums for neighbouring tokens are
+//! neighbours, where the driver wants them.
 //!
-//! **Blocks.** Staged tiles of 32 tokens: 2 tiles of the unit × 2 panels; of 16: 1 × 4. Both keep four sums in tiles. Codes
-//! of some panels are unpacked for a run of columns, to [`CODE_BYTES`] that stay in first-level cache, and multiplied with
-//! the tokens of all staged tiles, which come from the second level: one operand of each product is near, which is what the
-//! loads of tiles need, and unpacking is shared by all tokens of the call.
+//! **Blocks.** Codes of some panels are unpacked for a run of columns, to as many bytes as stay in first-level cache, and
+//! multiplied with the tokens of all staged tiles, which come from the second level: one operand of each product is near,
+//! and unpacking is shared by all tokens of the call.
 //!
 //! [`TileUnit::multiply`] does the work on tiles in one piece: the compiler knows nothing of tile registers, so no values
 //! may be left in them from one call to the next.
@@ -16,27 +16,22 @@ use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::sinks::check_lengths;
-use super::tile_codes::{TILE_BYTES, TILE_COLUMNS, TILE_ROWS, TileCodes};
+use super::tile_codes::{TILE_BYTES, TILE_COLUMNS, TileCodes};
 use super::vector::IntVector;
-use crate::kernels::contract::{GroupBuffers, Groups, Operands, Panels, SCRATCH_BYTES, Scratch};
-use crate::layout::PANEL_ROWS;
+use crate::kernels::contract::{
+    CALL_PANELS, GroupBuffers, GroupKernel, Groups, Operands, Panels, SCRATCH_BYTES, Scratch, SumKernel,
+    TileKernels,
+};
+use crate::layout::{PANEL_ROWS, ScaleType};
 
-/// Tokens of a tile of the unit.
-pub(crate) const TILE_TOKENS: usize = 16;
-
-/// Most tokens of a staged tile.
-pub(crate) const MAX_TILE_TOKENS: usize = 2 * TILE_TOKENS;
-
-/// Most bytes of unpacked codes: half of 48 KiB. With more they do not stay beside the sums, with fewer sums are loaded and
-/// stored more often.
-const CODE_BYTES: usize = 24 << 10;
-const _: () = assert!(CODE_BYTES <= SCRATCH_BYTES);
+/// Bytes that are fetched at once.
+const LINE_BYTES: usize = 64;
 
 /// What is multiplied in one piece.
 pub(crate) struct TileBlock {
-    /// [`TILE_TOKENS`] or twice as many.
+    /// Up to [`TileUnit::MAX_TOKENS`], a multiple of [`TileUnit::TOKEN_MULTIPLE`].
     pub(crate) tokens: usize,
-    /// 1 or 2, with one tile of tokens also 4.
+    /// As many as [`TileUnit::side_by_side`] says, or 1.
     pub(crate) panels: usize,
     /// Tiles of columns, at least one.
     pub(crate) steps: usize,
@@ -50,22 +45,37 @@ pub(crate) struct TileBlock {
     pub(crate) panel_stride: usize,
 }
 
-/// Something that multiplies tiles: the CPU, or a model of it.
+/// Something that multiplies tiles.
 ///
 /// # Safety
 /// The functions do what they say. What `multiply` leaves in tiles is never used.
 pub(crate) unsafe trait TileUnit {
+    /// Unpacks codes and scales sums.
+    type Vector: IntVector;
+
+    /// Tokens are filled up to a multiple of it.
+    const TOKEN_MULTIPLE: usize;
+
+    /// Most tokens of a staged tile.
+    const MAX_TOKENS: usize;
+
+    /// Bytes of codes that are unpacked at a time, at least a tile of all panels side by side.
+    const CODE_BYTES: usize;
+
+    /// How many panels are multiplied side by side with staged tiles of so many tokens.
+    fn side_by_side(tokens: usize) -> usize;
+
     /// Sets up tiles of full size.
     ///
     /// # Safety
-    /// The thread may use the unit.
+    /// The thread may use the unit, and has the features of its vector.
     unsafe fn begin();
 
     /// Adds to the sums the products of activations (signed) and codes (unsigned), wrapping.
     ///
     /// # Safety
-    /// The tiles are set up. The block's shape is one of those that it allows, and its pointers cover what it
-    /// says: activations and codes for reads, sums for both.
+    /// The tiles are set up, and the thread has the features of the vector. The block's shape is one of those that it allows,
+    /// and its pointers cover what it says: activations and codes for reads, sums for both.
     unsafe fn multiply(block: TileBlock);
 
     /// Releases the tiles: a switch of threads saves none then, and the core may lower its power state.
@@ -107,45 +117,49 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     #[inline(always)]
-    fn new(operands: Operands<'a>, sums: usize) -> Walk<'a> {
+    fn new<X: TileUnit>(operands: Operands<'a>, sums: usize) -> Walk<'a> {
+        const { assert!(X::CODE_BYTES <= SCRATCH_BYTES) };
         let Operands { panels, tokens, tile, .. } = operands;
         check_lengths(operands, TILE_COLUMNS, sums);
-        assert!(tile <= MAX_TILE_TOKENS && tile.is_multiple_of(TILE_TOKENS));
-        assert!(tokens.is_multiple_of(TILE_TOKENS));
+        assert!(tile > 0 && tile <= X::MAX_TOKENS && tile.is_multiple_of(X::TOKEN_MULTIPLE));
+        assert!(tokens.is_multiple_of(X::TOKEN_MULTIPLE));
+        assert!(X::side_by_side(tile) * TILE_BYTES <= X::CODE_BYTES);
         Walk { operands, steps: panels.width().div_ceil(TILE_COLUMNS) }
     }
 
-    /// The panels side by side, as tiles of sums suffice for, and singly what is left.
+    /// The panels side by side, and singly what is left.
     #[inline(always)]
-    fn side_by_side(&self, first: usize) -> usize {
-        let most = if self.operands.tile > TILE_TOKENS { 2 } else { 4 };
+    fn side_by_side<X: TileUnit>(&self, first: usize) -> usize {
+        let most = X::side_by_side(self.operands.tile);
         if self.operands.panels.count() - first < most { 1 } else { most }
     }
 
     /// Adds to the sums of all tokens the products of some steps of `count` panels.
     ///
     /// # Safety
-    /// The CPU has the features of `V`, the tiles of `X` are set up, the panels are of the layout `C`, and the sums are
-    /// those that were checked. `count` is as [`Walk::side_by_side`] says, the steps are some of all.
+    /// The thread may use `X`, whose tiles are set up, and has the features of its vector; the panels are of the layout `C`,
+    /// and the sums are those that were checked. `count` is as [`Walk::side_by_side`] says, the steps are some of all.
     #[inline(always)]
-    unsafe fn add<X: TileUnit, V: IntVector, C: TileCodes>(
+    unsafe fn add<X: TileUnit, C: TileCodes>(
         &self,
         (first, count): (usize, usize),
         steps: Range<usize>,
         scratch: &mut Scratch,
         sums: *mut [i32; PANEL_ROWS],
     ) {
-        let Operands { panels, q, tokens, tile } = self.operands;
+        let Operands { panels, q, tokens, tile, .. } = self.operands;
         let codes = scratch.0.as_mut_ptr().cast::<u8>();
-        let run = CODE_BYTES / (count * TILE_BYTES);
+        let run = X::CODE_BYTES / (count * TILE_BYTES);
         for start in steps.clone().step_by(run) {
             let run = run.min(steps.end - start);
             // SAFETY: the features and the unit, as promised. `count · run` tiles are within the codes' room and
-            // unpacked before they are multiplied; steps, tokens and panels are those of `q` and `sums`.
+            // unpacked before they are multiplied; steps, tokens and panels are those of `q` and `sums`; what is fetched
+            // may be anywhere.
             unsafe {
-                unpack::<V, C>(panels, first..first + count, start..start + run, codes);
+                unpack::<X::Vector, C>(panels, first..first + count, start..start + run, codes);
                 for token in (0..tokens).step_by(tile) {
                     let of_tile = tile.min(tokens - token);
+                    self.fetch_codes::<X::Vector, C>((first, count), start + run, run, token);
                     let q = q.as_ptr().add(token * self.steps * TILE_COLUMNS);
                     X::multiply(TileBlock {
                         tokens: of_tile,
@@ -154,9 +168,37 @@ impl<'a> Walk<'a> {
                         q: q.add(start * of_tile * TILE_COLUMNS),
                         codes,
                         sums: sums.add(first * tokens + token).cast(),
-                        panel_stride: tokens * TILE_COLUMNS,
+                        panel_stride: tokens * size_of::<[i32; PANEL_ROWS]>(),
                     });
                 }
+            }
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Fetches what is unpacked after some steps, its part for the tile from `token` on: as much at once as a core waits for
+    /// without stopping. From third-level cache or memory codes would come too late otherwise.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`.
+    #[inline(always)]
+    unsafe fn fetch_codes<V: IntVector, C: TileCodes>(
+        &self,
+        (first, count): (usize, usize),
+        next: usize,
+        steps: usize,
+        token: usize,
+    ) {
+        let Operands { panels, tokens, tile, .. } = self.operands;
+        let (first, next) = if next < self.steps { (first, next) } else { (first + count, 0) };
+        let lines = (steps * C::PACKED_BYTES).div_ceil(LINE_BYTES);
+        let part = |tiles| lines * tiles / tokens.div_ceil(tile);
+        for panel in first..first + count {
+            let packed = C::packed(panels, panel, next);
+            for line in part(token / tile)..part(token / tile + 1) {
+                // SAFETY: the features, as promised; any address may be given.
+                unsafe { V::fetch_near(packed.wrapping_add(line * LINE_BYTES)) };
             }
         }
     }
@@ -185,23 +227,22 @@ unsafe fn unpack<V: IntVector, C: TileCodes>(
 /// All panels times all tokens.
 ///
 /// # Safety
-/// The CPU has the features of `V` and the thread may use `X`; the panels are of the layout `C`; `q` is interleaved by
+/// The thread may use `X` and has the features of its vector; the panels are of the layout `C`; `q` is interleaved by
 /// [`TILE_COLUMNS`].
 #[inline(always)]
-pub(crate) unsafe fn sums<X: TileUnit, V: IntVector, C: TileCodes>(
+pub(crate) unsafe fn sums<X: TileUnit, C: TileCodes>(
     operands: Operands<'_>,
     scratch: &mut Scratch,
     sums: &mut [[i32; PANEL_ROWS]],
 ) {
-    const { assert!(TILE_ROWS == 16 && size_of::<[i32; PANEL_ROWS]>() == TILE_COLUMNS) };
-    let walk = Walk::new(operands, sums.len());
+    let walk = Walk::new::<X>(operands, sums.len());
     let mut first = 0;
     // SAFETY: the unit, the features, the layout, as promised; the panels exist.
     unsafe {
         let _tiles = Tiles::<X>::set_up();
         while first < operands.panels.count() {
-            let count = walk.side_by_side(first);
-            walk.add::<X, V, C>((first, count), 0..walk.steps, scratch, sums.as_mut_ptr());
+            let count = walk.side_by_side::<X>(first);
+            walk.add::<X, C>((first, count), 0..walk.steps, scratch, sums.as_mut_ptr());
             first += count;
         }
     }
@@ -210,18 +251,16 @@ pub(crate) unsafe fn sums<X: TileUnit, V: IntVector, C: TileCodes>(
 /// The same for each scale group, scaled and added up.
 ///
 /// # Safety
-/// As [`sums`], and `V` is a vector of a whole panel's rows; the contract's of a
-/// [`GroupKernel`](crate::kernels::contract::GroupKernel).
+/// As [`sums`]; the contract's of a [`GroupKernel`].
 #[inline(always)]
-pub(crate) unsafe fn groups<X: TileUnit, V: IntVector, C: TileCodes>(
+pub(crate) unsafe fn groups<X: TileUnit, C: TileCodes>(
     operands: Operands<'_>,
     groups: Groups<'_>,
     buffers: GroupBuffers<'_>,
 ) {
-    const { assert!(V::ROWS == PANEL_ROWS) };
     let GroupBuffers { scratch, sums, scaled } = buffers;
     let Operands { panels, tokens, tile, .. } = operands;
-    let walk = Walk::new(operands, sums.len());
+    let walk = Walk::new::<X>(operands, sums.len());
     assert!(scaled.len() == sums.len() && groups.columns().is_multiple_of(TILE_COLUMNS));
     let group_steps = groups.columns() / TILE_COLUMNS;
     let mut first = 0;
@@ -229,27 +268,66 @@ pub(crate) unsafe fn groups<X: TileUnit, V: IntVector, C: TileCodes>(
     unsafe {
         let _tiles = Tiles::<X>::set_up();
         while first < panels.count() {
-            let count = walk.side_by_side(first);
+            let count = walk.side_by_side::<X>(first);
             for (group, start) in (0..walk.steps).step_by(group_steps).enumerate() {
                 let steps = start..walk.steps.min(start + group_steps);
                 sums[first * tokens..][..count * tokens].fill([0; PANEL_ROWS]);
-                walk.add::<X, V, C>((first, count), steps, scratch, sums.as_mut_ptr());
+                walk.add::<X, C>((first, count), steps, scratch, sums.as_mut_ptr());
                 for panel in first..first + count {
-                    let scales = groups.scale_bytes(panel, group).as_ptr();
-                    let scales = V::load_scales(scales, groups.scale_type());
                     let sums = sums[panel * tokens..][..tokens].chunks(tile);
                     let scaled = scaled[panel * tokens..][..tokens].chunks_mut(tile);
                     for (tile, (sums, scaled)) in sums.zip(scaled).enumerate() {
-                        // Codes are w + 1, so Σ w·q is Σ q less.
                         let totals = groups.sums(tile, group, sums.len());
-                        for ((sums, scaled), &total) in sums.iter().zip(scaled).zip(totals) {
-                            let sums = V::load(sums.as_ptr().cast()).sub(V::splat(total));
-                            sums.add_scaled(scales, scaled.as_mut_ptr());
-                        }
+                        let scales = (groups.scale_bytes(panel, group), groups.scale_type());
+                        add_scaled::<X::Vector>(sums, totals, scales, scaled);
                     }
                 }
             }
             first += count;
         }
+    }
+}
+
+/// Adds to the scaled sums of a panel's rows and some tokens their integer sums times the rows' scales.
+///
+/// # Safety
+/// The CPU has the features of `V`; there is a scale for each row.
+#[inline(always)]
+unsafe fn add_scaled<V: IntVector>(
+    sums: &[[i32; PANEL_ROWS]],
+    totals: &[i32],
+    (scales, scale_type): (&[u8], ScaleType),
+    scaled: &mut [[f32; PANEL_ROWS]],
+) {
+    for row in (0..PANEL_ROWS).step_by(V::ROWS) {
+        // SAFETY: the features and scales, as promised; a vector's rows are in the panel from its first one on.
+        unsafe {
+            let scales = V::load_scales(scales[row * scale_type.bytes()..].as_ptr(), scale_type);
+            for ((sums, scaled), &total) in sums.iter().zip(&mut *scaled).zip(totals) {
+                // Codes are w + 1, so Σ w·q is Σ q less.
+                let sums = V::load(sums[row..].as_ptr().cast()).sub(V::splat(total));
+                sums.add_scaled(scales, scaled[row..].as_mut_ptr());
+            }
+        }
+    }
+}
+
+/// How the kernels of a unit want to be called.
+pub(crate) const fn kernels<X: TileUnit>(
+    min_tokens: usize,
+    staged_bytes: usize,
+    sums: SumKernel,
+    groups: GroupKernel,
+) -> TileKernels {
+    TileKernels {
+        min_tokens,
+        token_multiple: X::TOKEN_MULTIPLE,
+        interleave: TILE_COLUMNS,
+        token_tile: X::MAX_TOKENS,
+        tiles: 4,
+        staged_bytes,
+        panels: CALL_PANELS,
+        sums,
+        groups,
     }
 }

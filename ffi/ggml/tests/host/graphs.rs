@@ -136,10 +136,8 @@ fn set_weights(ggml: &Ggml, tensor: *mut Tensor, bytes: &[u8], random: &mut Rand
     }
 }
 
-/// One random graph: one to three matrices share an input of one to three dimensions, which may be a view with gaps and have
-/// rows of NaN; what they give must be the oracle's, the bytes that come back the file's.
+/// One random graph: one to three matrices.
 pub(crate) fn random_graph(setup: &Setup<'_>, random: &mut Random) {
-    let ggml = setup.ggml;
     let first = Matrix::random(random);
     let mut matrices = vec![first];
     while matrices.len() < 3 && random.one_in(2) {
@@ -153,7 +151,13 @@ pub(crate) fn random_graph(setup: &Setup<'_>, random: &mut Random) {
         let (outputs, inputs) = (1 + random.below(300), matrices[0].inputs);
         matrices.push(Matrix::of(random, kind, format, block, outputs, inputs));
     }
-    let inputs = matrices[0].inputs;
+    products(setup, random, &matrices);
+}
+
+/// Matrices that share an input of one to three dimensions, which may be a view with gaps and have rows of NaN; what they give
+/// must be the oracle's, the bytes that come back the file's.
+pub(crate) fn products(setup: &Setup<'_>, random: &mut Random, matrices: &[Matrix]) {
+    let (ggml, inputs) = (setup.ggml, matrices[0].inputs);
     let shape = [1 + random.below(12), 1 + random.below(2), 1 + random.below(2)];
     let gap = if random.one_in(3) { 4 * random.below(5) } else { 0 };
     let tokens: usize = shape.iter().product();
@@ -207,14 +211,14 @@ pub(crate) fn random_graph(setup: &Setup<'_>, random: &mut Random) {
     let padded: Vec<f32> =
         rows.iter().flat_map(|row| row.iter().copied().chain((0..gap).map(|_| f32::NAN))).collect();
     set(ggml, whole, &padded);
-    for ((tensor, y), matrix) in products.iter().zip(&matrices) {
+    for ((tensor, y), matrix) in products.iter().zip(matrices) {
         set_weights(ggml, *tensor, &matrix.bytes, random);
         assert!(setup.supports(*y), "type {} [{}, {inputs}]", matrix.kind, matrix.outputs);
     }
     ggml.set_threads(setup.registry, setup.backend, 1 + random.below(4) as c_int);
     let status = unsafe { (ggml.ggml_backend_graph_compute)(setup.backend, graph) };
     assert_eq!(status, 0);
-    for ((tensor, y), matrix) in products.iter().zip(&matrices) {
+    for ((tensor, y), matrix) in products.iter().zip(matrices) {
         let y: Vec<f32> = get(ggml, *y, tokens * matrix.outputs);
         for (token, row) in rows.iter().enumerate() {
             let expected = matrix.multiply(row);

@@ -7,7 +7,7 @@ use hbitlinear::interop::Format;
 
 use crate::abi::Tensor;
 use crate::ggml::Ggml;
-use crate::graphs::{Setup, Tensors, contract_graph, get, random_graph, set};
+use crate::graphs::{Setup, Tensors, contract_graph, get, products, random_graph, set};
 use crate::oracle::{Matrix, Random};
 
 pub(crate) struct Scenario {
@@ -27,6 +27,7 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario { name: "random-inject", environment: &[INJECT], run: random_inject },
     Scenario { name: "beside-the-cpu", environment: &[], run: beside_the_cpu },
     Scenario { name: "two-contexts", environment: &[], run: two_contexts },
+    Scenario { name: "large", environment: &[], run: large },
     Scenario { name: "unload", environment: &[], run: unload },
     Scenario { name: "declined", environment: &[], run: || declined(false) },
     Scenario { name: "declined-own", environment: &[OWN], run: || declined(true) },
@@ -112,6 +113,17 @@ fn two_contexts() {
             });
         }
     });
+}
+
+/// Matrices that several threads pack, into pages that a helper has been at.
+fn large() {
+    let ggml = Ggml::open();
+    ggml.load_cpu();
+    let setup = Setup::new(&ggml, ggml.load_ours());
+    let mut random = Random::new(10);
+    let matrices: Vec<Matrix> =
+        (0..4).map(|_| Matrix::of(&mut random, 35, Format::Tq2_0, 256, 1024, 4096)).collect();
+    products(&setup, &mut random, &matrices);
 }
 
 fn unload() {

@@ -1,11 +1,11 @@
 //! Four blocks make a tile, a field each of its rows.
 
-use super::{TwoBitCodes, blocks};
+use super::{TwoBitCodes, blocks, start};
 use crate::kernels::contract::Panels;
-use crate::kernels::ternary::tile_codes::{TILE_AHEAD, TILE_COLUMNS, TileCodes};
+use crate::kernels::ternary::tile_codes::{TILE_COLUMNS, TileCodes};
 use crate::kernels::ternary::vector::IntVector;
 use crate::layout::two_bit::BLOCK_COLUMNS;
-use crate::layout::{BLOCK_BYTES, Layout, PANEL_ROWS};
+use crate::layout::{BLOCK_BYTES, Layout};
 
 /// Blocks of a tile.
 const TILE_BLOCKS: usize = TILE_COLUMNS / BLOCK_COLUMNS;
@@ -16,14 +16,15 @@ const TILE_BLOCKS: usize = TILE_COLUMNS / BLOCK_COLUMNS;
 /// The CPU has the features of `V`; there is a block at `from` and room for four at `to`.
 #[inline(always)]
 unsafe fn unpack_block<V: IntVector>(from: *const u8, to: *mut u8) {
-    // SAFETY: as promised; a fetch ahead may point anywhere.
+    // SAFETY: as promised.
     unsafe {
-        V::fetch_near(from.wrapping_add(TILE_AHEAD));
         let mask = V::splat(0x0303_0303);
-        let mut fields = V::load(from);
-        for field in 0..4 {
-            fields.and(mask).store(to.add(field * BLOCK_BYTES));
-            fields = fields.next_field();
+        for part in (0..BLOCK_BYTES).step_by(4 * V::ROWS) {
+            let mut fields = V::load(from.add(part));
+            for field in 0..4 {
+                fields.and(mask).store(to.add(field * BLOCK_BYTES + part));
+                fields = fields.next_field();
+            }
         }
     }
 }
@@ -31,10 +32,15 @@ unsafe fn unpack_block<V: IntVector>(from: *const u8, to: *mut u8) {
 // SAFETY: four rows for each of the tile's four blocks.
 unsafe impl TileCodes for TwoBitCodes {
     const LAYOUT: Layout = Layout::TwoBit;
+    const PACKED_BYTES: usize = TILE_BLOCKS * BLOCK_BYTES;
+
+    #[inline(always)]
+    fn packed(panels: Panels<'_>, panel: usize, tile: usize) -> *const u8 {
+        panels.at(panel, start(panels) + tile * Self::PACKED_BYTES)
+    }
 
     #[inline(always)]
     unsafe fn unpack<V: IntVector>(panels: Panels<'_>, panel: usize, tile: usize, to: *mut u8) {
-        const { assert!(V::ROWS == PANEL_ROWS) };
         let codes = &blocks(panels, panel)[tile * TILE_BLOCKS * BLOCK_BYTES..];
         let whole = codes.len() >= TILE_BLOCKS * BLOCK_BYTES;
         // SAFETY: the features and `to`, as promised; blocks are read where the slice has them.
@@ -46,9 +52,7 @@ unsafe impl TileCodes for TwoBitCodes {
                     unpack_block::<V>(at, to);
                 } else {
                     // Beyond the run.
-                    for field in 0..4 {
-                        V::splat(0).store(to.add(field * BLOCK_BYTES));
-                    }
+                    to.write_bytes(0, 4 * BLOCK_BYTES);
                 }
             }
         }

@@ -18,26 +18,23 @@
 
 mod tiles;
 
-use core::arch::x86_64::__m512i;
-
 use tiles::Amx;
 
 use super::{avx512vnni, detect};
 use crate::kernels::contract::{
-    CALL_PANELS, GroupBuffers, Groups, Kernels, MAX_STAGED_BYTES, Operands, Product, Scratch, TileKernels,
-    TileTable,
+    GroupBuffers, Groups, Kernels, MAX_STAGED_BYTES, Operands, Product, Scratch, TileKernels,
 };
 use crate::kernels::ternary;
 use crate::kernels::ternary::five_trit::FiveTritCodes;
-use crate::kernels::ternary::tile_codes::{TILE_COLUMNS, TileCodes};
-use crate::kernels::ternary::tiles::{MAX_TILE_TOKENS, TILE_TOKENS, TileUnit};
+use crate::kernels::ternary::tile_codes::TileCodes;
+use crate::kernels::ternary::tiles::TileUnit;
 use crate::kernels::ternary::two_bit::TwoBitCodes;
 use crate::layout::PANEL_ROWS;
 
 pub(crate) const KERNELS: Kernels = kernels::<Amx>();
 
 /// What multiplies fewer tokens than tiles are worth, and any other layout.
-static FEW: TileTable = avx512vnni::KERNELS.product.tiles;
+static FEW: Product = avx512vnni::KERNELS.product;
 
 const fn kernels<X: TileUnit>() -> Kernels {
     let two_bit = tile_kernels::<X, TwoBitCodes>(7);
@@ -56,17 +53,7 @@ const fn kernels<X: TileUnit>() -> Kernels {
 }
 
 const fn tile_kernels<X: TileUnit, C: TileCodes>(min_tokens: usize) -> TileKernels {
-    TileKernels {
-        min_tokens,
-        token_multiple: TILE_TOKENS,
-        interleave: TILE_COLUMNS,
-        token_tile: MAX_TILE_TOKENS,
-        tiles: 4,
-        staged_bytes: MAX_STAGED_BYTES,
-        panels: CALL_PANELS,
-        sums: sums::<X, C>,
-        groups: groups::<X, C>,
-    }
+    ternary::tiles::kernels::<X>(min_tokens, MAX_STAGED_BYTES, sums::<X, C>, groups::<X, C>)
 }
 
 pub(crate) fn detect() -> bool {
@@ -82,7 +69,7 @@ unsafe fn sums<X: TileUnit, C: TileCodes>(
     sums: &mut [[i32; PANEL_ROWS]],
 ) {
     // SAFETY: this function has the features; the rest as promised.
-    unsafe { ternary::tiles::sums::<X, __m512i, C>(operands, scratch, sums) }
+    unsafe { ternary::tiles::sums::<X, C>(operands, scratch, sums) }
 }
 
 /// # Safety
@@ -94,7 +81,7 @@ unsafe fn groups<X: TileUnit, C: TileCodes>(
     buffers: GroupBuffers<'_>,
 ) {
     // SAFETY: this function has the features; the rest as promised.
-    unsafe { ternary::tiles::groups::<X, __m512i, C>(operands, groups, buffers) }
+    unsafe { ternary::tiles::groups::<X, C>(operands, groups, buffers) }
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
 
-use super::tiles::{FULL, one_by_four, one_by_one, one_by_two, two_by_one, two_by_two};
+use super::tiles::{Amx, FULL, TILE_TOKENS, one_by_four, one_by_one, one_by_two, two_by_one, two_by_two};
 use super::{kernels, sums};
 use crate::buffer::Buffer;
 use crate::kernels::contract::{CALL_PANELS, Kernels, Operands, Panels, SCRATCH_BYTES, Scratch, SumKernel};
 use crate::kernels::scalar;
 use crate::kernels::ternary::five_trit::FiveTritCodes;
 use crate::kernels::ternary::tile_codes::TILE_COLUMNS;
-use crate::kernels::ternary::tiles::{MAX_TILE_TOKENS, TILE_TOKENS, TileBlock, TileUnit};
+use crate::kernels::ternary::tiles::{TileBlock, TileUnit};
 use crate::kernels::ternary::two_bit::TwoBitCodes;
 use crate::layout::{Activations, Bits, GroupLen, Layout, PANEL_ROWS, Scaling, WeightSpec, Weights};
 
@@ -139,8 +139,20 @@ std::thread_local! {
 
 struct Model;
 
+/// Most tokens of a tile.
+const MAX_TILE_TOKENS: usize = Amx::MAX_TOKENS;
+
 // SAFETY: it computes what the programs say, which is what is tested.
 unsafe impl TileUnit for Model {
+    type Vector = <Amx as TileUnit>::Vector;
+    const TOKEN_MULTIPLE: usize = Amx::TOKEN_MULTIPLE;
+    const MAX_TOKENS: usize = Amx::MAX_TOKENS;
+    const CODE_BYTES: usize = Amx::CODE_BYTES;
+
+    fn side_by_side(tokens: usize) -> usize {
+        Amx::side_by_side(tokens)
+    }
+
     unsafe fn begin() {
         assert!(!SET_UP.replace(true), "tiles are set up once");
     }

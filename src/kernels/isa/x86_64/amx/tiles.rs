@@ -10,9 +10,17 @@
 //! loads.
 
 use core::arch::asm;
+use core::arch::x86_64::__m512i;
 
 use crate::kernels::ternary::tile_codes::{TILE_COLUMNS, TILE_ROWS};
-use crate::kernels::ternary::tiles::{TILE_TOKENS, TileBlock, TileUnit};
+use crate::kernels::ternary::tiles::{TileBlock, TileUnit};
+
+/// Tokens of a tile of activations.
+pub(super) const TILE_TOKENS: usize = 16;
+
+/// Most bytes of unpacked codes: half of 48 KiB. With more they do not stay beside the sums, with fewer sums are loaded and
+/// stored more often.
+const CODE_BYTES: usize = 24 << 10;
 
 /// What `ldtilecfg` reads; palette 1 has tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
@@ -179,6 +187,17 @@ pub(super) struct Amx;
 // SAFETY: the programs are products of matrices. The configuration of tiles is the thread's, and only `begin` and `end`
 // change it.
 unsafe impl TileUnit for Amx {
+    type Vector = __m512i;
+    const TOKEN_MULTIPLE: usize = TILE_TOKENS;
+    const MAX_TOKENS: usize = 2 * TILE_TOKENS;
+    const CODE_BYTES: usize = CODE_BYTES;
+
+    /// Both shapes keep four sums in tiles.
+    #[inline(always)]
+    fn side_by_side(tokens: usize) -> usize {
+        if tokens > TILE_TOKENS { 2 } else { 4 }
+    }
+
     #[inline(always)]
     unsafe fn begin() {
         // SAFETY: the thread may use AMX, as promised; no tile holds anything.

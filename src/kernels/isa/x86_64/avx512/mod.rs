@@ -13,6 +13,7 @@ use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::float_kernels;
 use crate::kernels::ternary::instantiate::maddubs_products;
+use crate::kernels::ternary::many_tokens::many_tokens;
 
 pub(crate) const KERNELS: Kernels = Kernels {
     max_magnitude_bits,
@@ -28,11 +29,15 @@ pub(crate) const KERNELS: Kernels = Kernels {
     attention: attention_kernels!(
         vector::F32x16, Pairs<__m512i>, block: 4, "avx512f,avx512bw,avx512vl,avx512dq"
     ),
-    product: maddubs_products! {
-        __m512i, "avx512f,avx512bw,avx512vl,avx512dq",
-        two_bit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2, 7 => 1, 8 => 1, 9 => 1, 10 => 1;
-        five_trit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2, 7 => 1, 8 => 1, 9 => 1, 10 => 1;
-        five_trit_int4: 1 => 1;
+    product: many_tokens! {
+        maddubs, __m512i, "avx512f,avx512bw,avx512vl,avx512dq",
+        two_bit from 7, five_trit from 7: 2 panels => 2, 1 => 1; 1 2 3 4 5 6 7 8 9 10 11 12;
+        fewer: maddubs_products! {
+            __m512i, "avx512f,avx512bw,avx512vl,avx512dq",
+            two_bit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2;
+            five_trit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2;
+            five_trit_int4: 1 => 1;
+        }
     },
 };
 

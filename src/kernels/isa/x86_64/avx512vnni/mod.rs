@@ -8,15 +8,20 @@ use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
 use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
 use crate::kernels::ternary::instantiate::dot_products;
+use crate::kernels::ternary::many_tokens::many_tokens;
 use crate::kernels::ternary::vector::{DotVector, FactorVector, IntVector};
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 /// A tile of 12 tokens × 2 panels or 6 × 4 has 24 accumulators of the 32 registers.
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: dot_products! {
-        __m512i, "avx512f,avx512bw,avx512vl,avx512vnni", dot_u8s8,
-        1 => 8, 2 => 4, 3 => 4, 4 => 4, 5 => 4, 6 => 4, 7 => 2, 8 => 2, 9 => 2, 10 => 2, 11 => 2, 12 => 2;
-        five_trit_int4[one_token_int4]: 1 => 8, 2 => 4, 3 => 4, 4 => 4;
+    product: many_tokens! {
+        dots, __m512i, "avx512f,avx512bw,avx512vl,avx512vnni",
+        two_bit from 13, five_trit from 7: 2 panels => 2, 1 => 1; 1 2 3 4 5 6 7 8 9 10 11 12;
+        fewer: dot_products! {
+            __m512i, "avx512f,avx512bw,avx512vl,avx512vnni", dot_u8s8,
+            1 => 8, 2 => 4, 3 => 4, 4 => 4, 5 => 4, 6 => 4, 7 => 2, 8 => 2, 9 => 2, 10 => 2, 11 => 2, 12 => 2;
+            five_trit_int4[one_token_int4]: 1 => 8, 2 => 4, 3 => 4, 4 => 4;
+        }
     },
     attention: attention_kernels!(
         avx512::vector::F32x16, Fours<__m512i>, block: 4, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"

@@ -12,14 +12,19 @@ use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
 use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
 use crate::kernels::ternary::instantiate::dot_products;
+use crate::kernels::ternary::many_tokens::many_tokens;
 use crate::kernels::ternary::vector::{DotVector, FactorVector, IntVector};
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: dot_products! {
-        __m256i, "avx2,f16c,avxvnni", dot_u8s8,
-        1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
-        five_trit_int4[one_token_int4]: 1 => 4;
+    product: many_tokens! {
+        dots, __m256i, "avx2,f16c,avxvnni",
+        two_bit from 6, five_trit from 6: 1 panels => 2, 1 => 2; 1 2 3 4 5 6;
+        fewer: dot_products! {
+            __m256i, "avx2,f16c,avxvnni", dot_u8s8,
+            1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
+            five_trit_int4[one_token_int4]: 1 => 4;
+        }
     },
     attention: attention_kernels!(
         avx2::vector::F32x8, Fours<__m256i>, block: 2, "avx2,fma,f16c,avxvnni"
