@@ -6,7 +6,7 @@ const library = new Library(path);
 const FULL = 0;
 
 const length = library.allocate(4);
-library.check("hbl_conformance_memory_len", FULL, length);
+library.check("hbl_conformance_workspace_len", FULL, length);
 const bytes = library.view().getUint32(length, true);
 const memory = library.allocate(bytes), digest = library.allocate(8), expected = library.allocate(8);
 
