@@ -89,8 +89,14 @@ impl Program {
 
 /// Compiles a source under `ffi/`, in that standard of C, or of C++ if it says so.
 fn compile(source: &str, standard: &str, link: Link) -> Outcome<Program> {
+    compile_all(&[source], standard, link)
+}
+
+/// The same of several sources that make one program, the one with its name first.
+fn compile_all(sources: &[&str], standard: &str, link: Link) -> Outcome<Program> {
     let library = library()?;
-    let source = Path::new(FFI).join(source);
+    let sources: Vec<PathBuf> = sources.iter().map(|source| Path::new(FFI).join(source)).collect();
+    let source = sources.first().ok_or("no source")?;
     let cpp = standard.starts_with("c++");
     let name = source.file_stem().ok_or("no file name")?.to_string_lossy();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}_{standard}_{link:?}"));
@@ -112,7 +118,7 @@ fn compile(source: &str, standard: &str, link: Link) -> Outcome<Program> {
         .arg("-o")
         .arg(&path)
         .args(["-x", if cpp { "c++" } else { "c" }])
-        .arg(&source)
+        .args(&sources)
         .args(["-x", "none"]);
     match link {
         Link::Static => compile.arg(&library.archive).args(["-lpthread", "-ldl", "-lm"]),
@@ -260,7 +266,8 @@ fn a_bitnet_v2_model_runs() -> Outcome {
     let bytes = fs::read(checkpoints.join("held_out.txt"))?;
     let text = directory.join("text");
     fs::write(&text, &bytes[..1000])?;
-    let program = compile("examples/bitnet_v2.c", "c11", Link::Static)?;
+    let program =
+        compile_all(&["examples/bitnet_v2/perplexity.c", "examples/bitnet_v2/model.c"], "c11", Link::Static)?;
     for (name, bits) in [("small-v2-a4", 32), ("small-v2-a4", 3), ("small-plain-a8", 8)] {
         let checkpoint = checkpoints.join(name);
         let convert = hbl::convert::Convert {

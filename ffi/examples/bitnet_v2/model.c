@@ -1,20 +1,12 @@
-/* A BitNet v2 model from C, from its container to a text's perplexity: what `bitnet_v2 perplexity` does in Rust
- * (examples/bitnet_v2), with the same digits.
- *
- *     hbl convert CHECKPOINT/model.safetensors model.hbl --contract CHECKPOINT/contract.txt
- *     bitnet_v2 model.hbl TEXT [BITS OF KEYS AND VALUES]
- *
- * Tokens are bytes. The text is cut into windows of the length that the model was trained with; each begins with a token 0,
- * the only one that the model sees of what came before. Activations are quantised as the contract says; attention states have
- * 32, 16, 8, 4 or 3 bits, and with 4 and 3 queries have 4. */
-#include <hbitlinear.h>
+/* The model: opened from a container, and run on tokens. */
+#include "model.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS_MOST = 256, NAME_MOST = 96, VOCABULARY = 256 };
+enum { NAME_MOST = 96 };
 
 static hbl_error error;
 
@@ -25,12 +17,12 @@ static void check(hbl_status status) {
     }
 }
 
-static void fail(const char *what, const char *why) {
+_Noreturn void fail(const char *what, const char *why) {
     fprintf(stderr, "%s: %s\n", what, why);
     exit(EXIT_FAILURE);
 }
 
-static void *allocate(size_t count, size_t size) {
+void *allocate(size_t count, size_t size) {
     void *memory = calloc(count, size);
     if (memory == NULL) {
         fail("memory", "none is left");
@@ -38,47 +30,7 @@ static void *allocate(size_t count, size_t size) {
     return memory;
 }
 
-static uint8_t *read_file(const char *path, size_t *len) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
-        fail(path, "cannot be read");
-    }
-    const long end = ftell(file);
-    rewind(file);
-    *len = end < 0 ? 0 : (size_t)end;
-    uint8_t *bytes = allocate(*len + 1, 1);
-    if (fread(bytes, 1, *len, file) != *len) {
-        fail(path, "cannot be read");
-    }
-    fclose(file);
-    return bytes;
-}
-
 /* --- the model: handles and pointers into the container --- */
-
-/* One input, quantised once, and the matrices that share it. */
-typedef struct {
-    hbl_stages stages;
-    hbl_transform transform;
-    hbl_weights weights[3];
-    size_t outputs[3];
-    size_t matrices;
-} projection;
-
-typedef struct {
-    projection attention_in, attention_out, ffn_in, ffn_out;
-} layer;
-
-typedef struct {
-    hbl_container container;
-    const char *contract;
-    size_t contract_len;
-    size_t hidden, ffn, heads, kv_heads, head_size, layers, window;
-    float norm_epsilon;
-    double rope_theta;
-    const float *embedding, *norm;
-    layer layer[LAYERS_MOST];
-} model;
 
 static hbl_entry find(const model *m, const char *name) {
     hbl_entry entry = HBL_ENTRY_INIT;
@@ -133,7 +85,7 @@ static void open_projection(const model *m, projection *p, size_t index, const c
     }
 }
 
-static void open_model(model *m, const uint8_t *file, size_t len) {
+void open_model(model *m, const uint8_t *file, size_t len) {
     check(hbl_container_open(file, len, &m->container, &error));
     const hbl_entry contract = find(m, "contract"), config = find(m, "config.json");
     m->contract = (const char *)contract.data;
@@ -170,24 +122,13 @@ static void open_model(model *m, const uint8_t *file, size_t len) {
 
 /* --- running it --- */
 
-typedef struct {
-    hbl_cache cache[LAYERS_MOST];
-    uint32_t query_bits;
-    float *x, *y, *wide, *narrow, *logits;
-    float *cosines, *sines;
-    uint8_t *values, *workspace;
-    float *scales;
-    int32_t *sums;
-    size_t workspace_len;
-} session;
-
 static void grow(size_t *most, size_t len) {
     if (len > *most) {
         *most = len;
     }
 }
 
-static session open_session(const model *m, uint32_t kv_bits) {
+session open_session(const model *m, uint32_t kv_bits) {
     session s;
     memset(&s, 0, sizeof s);
     s.query_bits = kv_bits <= 4 ? 4 : 32;
@@ -290,7 +231,7 @@ static void run_layer(const model *m, session *s, size_t index, size_t tokens) {
     const size_t queries = m->hidden, states = m->kv_heads * m->head_size, width = queries + 2 * states;
     project(s, &l->attention_in, tokens, s->x, s->wide);
     for (size_t t = 0; t < tokens; t++) {
-        rotate(m, s, t, s->wide + t * width, m->heads + m->kv_heads);
+        rotate(m, s, s->place + t, s->wide + t * width, m->heads + m->kv_heads);
     }
     const float *keys = s->wide + queries, *values = keys + states;
     check(hbl_cache_append(HBL_BACKEND_BEST, &s->cache[index], tokens, keys, tokens * width - queries, width, values,
@@ -299,7 +240,7 @@ static void run_layer(const model *m, session *s, size_t index, size_t tokens) {
     const float scale = 1.0f / sqrtf((float)m->head_size);
     for (size_t t = 0; t < tokens; t++) {
         check(hbl_attention(HBL_BACKEND_BEST, &s->cache[index], s->wide + t * width, queries, s->query_bits, heads,
-                            t + 1, scale, s->narrow + t * queries, queries, s->workspace, s->workspace_len, &error));
+                            s->place + t + 1, scale, s->narrow + t * queries, queries, s->workspace, s->workspace_len, &error));
     }
     project(s, &l->attention_out, tokens, s->narrow, s->y);
     add(s->x, s->y, tokens * m->hidden);
@@ -317,55 +258,37 @@ static void run_layer(const model *m, session *s, size_t index, size_t tokens) {
     add(s->x, s->y, tokens * m->hidden);
 }
 
-/* The natural logarithms of the probabilities of a window's bytes, added up. */
-static double run_window(const model *m, session *s, const uint8_t *text, size_t tokens) {
-    for (size_t t = 0; t < tokens; t++) {
-        const size_t token = t == 0 ? 0 : text[t - 1];
-        memcpy(s->x + t * m->hidden, m->embedding + token * m->hidden, m->hidden * sizeof(float));
-    }
+void restart(const model *m, session *s) {
+    s->place = 0;
     for (size_t i = 0; i < m->layers; i++) {
         check(hbl_cache_truncate(&s->cache[i], 0, &error));
-        run_layer(m, s, i, tokens);
     }
-    check(hbl_rms_norm(HBL_BACKEND_BEST, m->hidden, m->norm, m->hidden, m->norm_epsilon, s->x, tokens * m->hidden, s->y,
-                       tokens * m->hidden, &error));
-    double sum = 0.0;
-    for (size_t t = 0; t < tokens; t++) {
-        float most = -INFINITY;
-        for (size_t token = 0; token < VOCABULARY; token++) {
-            float dot = 0.0f;
-            for (size_t i = 0; i < m->hidden; i++) {
-                dot += s->y[t * m->hidden + i] * m->embedding[token * m->hidden + i];
-            }
-            s->logits[token] = dot;
-            most = dot > most ? dot : most;
-        }
-        double total = 0.0;
-        for (size_t token = 0; token < VOCABULARY; token++) {
-            total += exp((double)s->logits[token] - (double)most);
-        }
-        sum += (double)s->logits[text[t]] - (double)most - log(total);
-    }
-    return sum;
 }
 
-int main(int argc, char **argv) {
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: bitnet_v2 MODEL.hbl TEXT [32|16|8|4|3]\n");
-        return 2;
+void read_tokens(const model *m, session *s, const uint8_t *tokens, size_t count) {
+    if (count > m->window - s->place) {
+        fail("tokens", "more than the window has left");
     }
-    size_t file_len = 0, text_len = 0;
-    const uint8_t *file = read_file(argv[1], &file_len), *text = read_file(argv[2], &text_len);
-    static model m;
-    open_model(&m, file, file_len);
-    static session s;
-    s = open_session(&m, argc == 4 ? (uint32_t)strtoul(argv[3], NULL, 10) : 32);
-    double sum = 0.0;
-    for (size_t start = 0; start < text_len; start += m.window) {
-        const size_t rest = text_len - start;
-        sum += run_window(&m, &s, text + start, rest < m.window ? rest : m.window);
+    for (size_t t = 0; t < count; t++) {
+        memcpy(s->x + t * m->hidden, m->embedding + tokens[t] * m->hidden, m->hidden * sizeof(float));
     }
-    const double nats = -sum / (double)text_len;
-    printf("%zu bytes: %.5f nats a byte, perplexity %.4f\n", text_len, nats, exp(nats));
-    return EXIT_SUCCESS;
+    for (size_t i = 0; i < m->layers; i++) {
+        run_layer(m, s, i, count);
+    }
+    s->place += count;
+    check(hbl_rms_norm(HBL_BACKEND_BEST, m->hidden, m->norm, m->hidden, m->norm_epsilon, s->x, count * m->hidden, s->y,
+                       count * m->hidden, &error));
+}
+
+float find_logits(const model *m, session *s, size_t i) {
+    float most = -INFINITY;
+    for (size_t token = 0; token < VOCABULARY; token++) {
+        float dot = 0.0f;
+        for (size_t j = 0; j < m->hidden; j++) {
+            dot += s->y[i * m->hidden + j] * m->embedding[token * m->hidden + j];
+        }
+        s->logits[token] = dot;
+        most = dot > most ? dot : most;
+    }
+    return most;
 }
