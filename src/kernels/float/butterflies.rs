@@ -205,22 +205,20 @@ impl<V: Vector> Passes<V> {
             }
             let block = log2.min(BLOCK);
             let stages = first_share(block - V::LOG2, V::PASS);
-            for (i, run) in Chunks::new(x, log2).enumerate() {
-                // Block after block, and at last what is left to do on the whole run.
-                let blocks = 1 << (log2 - block);
-                for j in 0..=blocks {
-                    if j < blocks {
-                        let part = &mut run[j << block..][..1 << block];
-                        let at = (i << log2) + (j << block);
-                        match stages {
-                            2 => self.neighbours::<4, false>(prologue, at, part),
-                            3 => self.neighbours::<8, false>(prologue, at, part),
-                            _ => self.neighbours::<16, false>(prologue, at, part),
-                        }
-                        self.columns(part, V::LOG2 + stages, block, block == log2);
-                    } else {
-                        self.columns(run, block, log2, true);
+            // A long run block after block, and at last what is left to do on the whole of it; short runs a block together.
+            let (long, log2_piece) = (log2 > block, log2.max(BLOCK));
+            for (i, piece) in x.chunks_mut(1 << log2_piece).enumerate() {
+                for (j, part) in piece.chunks_mut(1 << BLOCK).enumerate() {
+                    let at = (i << log2_piece) + (j << BLOCK);
+                    match stages {
+                        2 => self.neighbours::<4, false>(prologue, at, part),
+                        3 => self.neighbours::<8, false>(prologue, at, part),
+                        _ => self.neighbours::<16, false>(prologue, at, part),
                     }
+                    self.columns(part, V::LOG2 + stages, block, !long);
+                }
+                if long {
+                    self.columns(piece, block, log2, true);
                 }
             }
         }
