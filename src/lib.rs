@@ -31,7 +31,7 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The vector traits' kernels have no user where there is no vector backend yet.
-#![cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
+#![cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")), allow(dead_code))]
 
 mod buffer;
 pub mod conformance;

@@ -6,7 +6,9 @@ use hbitlinear::{Backend, BackendId, Error};
 
 #[test]
 fn backends_of_this_machine() {
-    common::check_expected_backend();
+    if let Some(expected) = common::check_expected_backend() {
+        assert_eq!(Backend::available().next().map(Backend::name), Some(&*expected), "the best backend");
+    }
     for &id in BackendId::ALL {
         match Backend::new(id) {
             Ok(backend) => {
@@ -29,6 +31,7 @@ fn numbers_of_the_c_abi() {
     assert_eq!(ids.map(|id| id as u8), [0, 1, 2, 3, 4]);
     let ids = [BackendId::Amx, BackendId::Neon, BackendId::Dotprod, BackendId::I8mm, BackendId::Simd128];
     assert_eq!(ids.map(|id| id as u8), [5, 6, 7, 8, 9]);
+    assert_eq!(BackendId::Sse41 as u8, 10);
 }
 
 /// The only test that touches the process-wide choice.

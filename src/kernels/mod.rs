@@ -9,7 +9,7 @@
 pub(crate) mod attention;
 pub(crate) mod contract;
 #[cfg(any(
-    all(target_arch = "x86_64", target_feature = "sse2"),
+    all(any(target_arch = "x86", target_arch = "x86_64"), target_feature = "sse2"),
     all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]

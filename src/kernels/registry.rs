@@ -13,6 +13,8 @@ use super::contract::Kernels;
 use super::isa::aarch64;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use super::isa::wasm32;
+#[cfg(all(any(target_arch = "x86", target_arch = "x86_64"), target_feature = "sse2"))]
+use super::isa::x86;
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use super::isa::x86_64;
 use super::scalar;
@@ -66,35 +68,28 @@ macro_rules! registry {
             }
         }
     };
-    (@detect "any", $($path:ident)::+) => { $($path)::+::detect() };
-    (@detect $arch:tt, $($path:ident)::+) => {{
+    (@detect $arch:tt, $($path:ident)::+) => { registry!(@on $arch { $($path)::+::detect() } else { false }) };
+    (@kernels $arch:tt, $($path:ident)::+) => {
+        registry!(@on $arch { &$($path)::+::KERNELS } else { &scalar::KERNELS })
+    };
+    (@on "any" $yes:tt else $no:tt) => { $yes };
+    (@on "x86" $yes:tt else $no:tt) => {
+        registry!(@if any(target_arch = "x86", target_arch = "x86_64"), $yes else $no)
+    };
+    (@on $arch:tt $yes:tt else $no:tt) => { registry!(@if any(target_arch = $arch), $yes else $no) };
+    (@if $arch:meta, $yes:tt else $no:tt) => {{
         #[cfg(all(
-            target_arch = $arch,
+            $arch,
             target_endian = "little",
             any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
         ))]
-        { $($path)::+::detect() }
+        $yes
         #[cfg(not(all(
-            target_arch = $arch,
+            $arch,
             target_endian = "little",
             any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
         )))]
-        { false }
-    }};
-    (@kernels "any", $($path:ident)::+) => { &$($path)::+::KERNELS };
-    (@kernels $arch:tt, $($path:ident)::+) => {{
-        #[cfg(all(
-            target_arch = $arch,
-            target_endian = "little",
-            any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
-        ))]
-        { &$($path)::+::KERNELS }
-        #[cfg(not(all(
-            target_arch = $arch,
-            target_endian = "little",
-            any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128")
-        )))]
-        { &scalar::KERNELS }
+        $no
     }};
 }
 
@@ -109,6 +104,8 @@ registry! {
     AvxVnni = 4, "avxvnni", "x86_64", x86_64::avxvnni;
     /// 256-bit AVX2 with FMA and F16C.
     Avx2 = 1, "avx2", "x86_64", x86_64::avx2;
+    /// 128-bit SSE4.1 with SSSE3, on x86 of 32 bits too.
+    Sse41 = 10, "sse41", "x86", x86::sse41;
     /// NEON with the int8 matrix products of Armv8.6.
     I8mm = 8, "i8mm", "aarch64", aarch64::i8mm;
     /// NEON with the dot product of Armv8.2.

@@ -18,7 +18,7 @@
 //!
 //! ∞ is row and column 0 of the matrix, element a is 1 + a.
 
-use num_traits::Float;
+use core::ops::{Add, Neg, Sub};
 
 use super::constructions::Field;
 use super::families::Family;
@@ -78,9 +78,14 @@ impl Pairing {
     }
 
     /// The matrix, or its transpose, times a column.
-    pub(crate) fn product<T: Float>(&self, transposed: bool, column: &[T], mut write: impl FnMut(usize, T)) {
+    pub(crate) fn product<T: Copy + Add<Output = T> + Sub<Output = T> + Neg<Output = T>>(
+        &self,
+        transposed: bool,
+        column: &[T],
+        mut write: impl FnMut(usize, T),
+    ) {
         let (h, order) = (self.pairs, 2 * self.pairs + 2);
-        let (mut even, mut odd) = ([T::zero(); 2 * MAX_PAIRS], [T::zero(); 2 * MAX_PAIRS]);
+        let (mut even, mut odd) = ([column[0]; 2 * MAX_PAIRS], [column[0]; 2 * MAX_PAIRS]);
         for k in 0..2 * h {
             let square = self.squares[k % h];
             let (x, y) = (column[1 + square], column[order - square]);
@@ -93,8 +98,12 @@ impl Pairing {
         for k in 0..h {
             let (mut a, mut b) = (-infinity, -zero);
             for (j, term) in self.terms[..h].iter().enumerate().skip(1) {
-                let (sum, x) = if term.odd { (&mut a, odd[k + j]) } else { (&mut b, even[k + j]) };
-                *sum = if term.negative { *sum - x } else { *sum + x };
+                match (term.odd, term.negative) {
+                    (true, false) => a = a + odd[k + j],
+                    (true, true) => a = a - odd[k + j],
+                    (false, false) => b = b + even[k + j],
+                    (false, true) => b = b - even[k + j],
+                }
             }
             let own = if transposed == self.two_negative { (odd[k], even[k]) } else { (even[k], -odd[k]) };
             write(1 + self.squares[k], oriented(a + b) + own.0);

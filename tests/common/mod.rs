@@ -72,14 +72,15 @@ fn log_missing() {
     }
 }
 
-/// Panics if `HBITLINEAR_EXPECT_BACKEND` names a backend that is not there.
-pub(crate) fn check_expected_backend() {
-    let Ok(name) = std::env::var(EXPECT) else { return };
+/// Panics if `HBITLINEAR_EXPECT_BACKEND` names a backend that is not there; returns the name.
+pub(crate) fn check_expected_backend() -> Option<String> {
+    let name = std::env::var(EXPECT).ok()?;
     assert!(
         Backend::available().any(|backend| backend.name() == name),
         "{EXPECT}={name}, but this machine has only {:?}",
         Backend::available().collect::<Vec<_>>()
     );
+    Some(name)
 }
 
 /// Whether the largest grids are to be thinned out.

@@ -22,7 +22,7 @@
 //! are as [`sinks::check_lengths`] says, which every sink's constructor checks: then code pointers stay within the
 //! panels and activation pointers within `q`.
 
-// Nobody uses kernels over vectors where there is no vector backend yet; AArch64's are not those of x86-64.
+// Nobody uses kernels over vectors where there is no vector backend yet; other architectures' are not those of x86-64.
 #![cfg_attr(
     not(all(target_arch = "x86_64", target_feature = "sse2")),
     allow(dead_code, unused_macros, unused_imports)

@@ -6,4 +6,4 @@ pub(crate) mod avx512;
 pub(crate) mod avx512vnni;
 pub(crate) mod avxvnni;
 mod detect;
-mod lanes128;
+mod tables;

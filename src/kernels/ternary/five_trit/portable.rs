@@ -2,11 +2,17 @@
 
 use super::quarters;
 use crate::kernels::contract::{CALL_PANELS, GroupBuffers, Groups, Operands, Scratch, TileKernels, by_fours};
-use crate::kernels::ternary::portable::{add_field, by_group};
+use crate::kernels::ternary::portable::{CODES, Halves, by_group, fields};
 use crate::layout::five_trit::{QUARTER_BYTES, QUARTER_COLUMNS, quarter_offsets};
 use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
 pub(crate) const PORTABLE: TileKernels = by_fours(4, CALL_PANELS, sums, groups);
+
+/// Digits of a byte.
+const DIGITS: usize = 5;
+
+/// A quarter's fields, three blocks of digits and one of two bits, are halves of words.
+const _: () = assert!(QUARTER_COLUMNS / 4 <= Halves::FIELDS);
 
 fn sums(operands: Operands<'_>, _: &mut Scratch, sums: &mut [[i32; PANEL_ROWS]]) {
     let Operands { panels, q, tokens, .. } = operands;
@@ -15,14 +21,20 @@ fn sums(operands: Operands<'_>, _: &mut Scratch, sums: &mut [[i32; PANEL_ROWS]])
         for (quarter, q) in quarters(panels).zip(q.chunks_exact(QUARTER_COLUMNS * tokens)) {
             let (rest, blocks) = quarter_offsets(quarter);
             let blocks = codes[blocks..][..QUARTER_BYTES].chunks_exact(BLOCK_BYTES);
-            let fields = blocks.flat_map(|block| (0..5).map(move |digit| (block, digit)));
-            let mut q = q.chunks_exact(4 * tokens);
-            for ((block, digit), q) in fields.zip(&mut q) {
-                add_field(block, |byte| trit(byte, digit), q, sums);
-            }
-            for q in q {
-                let block = &codes[rest..][..BLOCK_BYTES];
-                add_field(block, |byte| byte >> (quarter % 4 * 2) & 3, q, sums);
+            for (t, sums) in sums.iter_mut().enumerate() {
+                let mut halves = Halves::ZERO;
+                let mut q = &q[4 * t..];
+                for block in blocks.clone() {
+                    halves.add(block, fields(q, tokens), digits);
+                    q = &q[4 * DIGITS * tokens..];
+                }
+                let shift = quarter % 4 * 2;
+                halves.add(
+                    &codes[rest..][..BLOCK_BYTES],
+                    fields(q, tokens),
+                    |bytes| [bytes >> shift & CODES],
+                );
+                halves.add_to(sums);
             }
         }
     }
@@ -32,7 +44,11 @@ fn groups(operands: Operands<'_>, groups: Groups<'_>, buffers: GroupBuffers<'_>)
     by_group(sums, operands, groups, buffers);
 }
 
-/// `digit` tripled away, and the next one carried out.
-fn trit(byte: u8, digit: u32) -> u8 {
-    (u32::from(byte.wrapping_mul(3_u8.pow(digit))) * 3 / 256) as u8
+/// Two bytes' digits: what is carried out when they are tripled.
+#[inline(always)]
+fn digits(mut bytes: u32) -> [u32; DIGITS] {
+    [(); DIGITS].map(|()| {
+        bytes = (bytes & 0x00ff_00ff) * 3;
+        bytes >> 8 & CODES
+    })
 }

@@ -3,7 +3,8 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::float::intrinsics;
-use crate::kernels::isa::x86_64::lanes128;
+use crate::kernels::isa::x86::lanes128;
+use crate::kernels::isa::x86_64::tables::make_tables;
 use crate::kernels::ternary::five_trit::recoded::RECODED_QUARTER;
 use crate::kernels::ternary::vector::{ByteVector, IntVector};
 use crate::layout::ScaleType;
@@ -128,7 +129,7 @@ unsafe impl ByteVector for __m256i {
         fn no_totals() -> __m128i { _mm_setzero_si128() }
         fn total(totals: __m128i) -> i32 { lanes128::sum_i16(totals) }
         fn make_tables(columns: [i32; 4], to: *mut [u8; 16], step: usize, totals: __m128i) -> __m128i {
-            lanes128::make_tables(columns, to, step, totals)
+            make_tables(columns, to, step, totals)
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use core::arch::x86_64::*;
 
-use super::{avx512, detect, lanes128};
+use super::{avx512, detect};
 use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
+use crate::kernels::isa::x86::lanes128;
 use crate::kernels::ternary::five_trit::recoded::QUARTER_FACTORS;
 use crate::kernels::ternary::instantiate::dot_products;
 use crate::kernels::ternary::many_tokens::many_tokens;

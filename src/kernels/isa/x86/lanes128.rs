@@ -1,29 +1,27 @@
-//! What 256 and 512-bit vectors do in the same way: fetches, and work on the activations of one token in 128-bit
-//! vectors.
+//! What vectors of all widths do in the same way: fetches, and work on the activations of one token in 128-bit vectors.
 
-use core::arch::x86_64::*;
+use super::arch::*;
 
 use crate::kernels::ternary::five_trit::recoded::{RECODED_BLOCK, RECODED_QUARTER};
-use crate::kernels::ternary::int4_lookup::PICK_TERMS;
 use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS};
 
 /// Asks for a cache line, to first-level cache.
 #[inline(always)]
-pub(super) fn fetch_near(at: *const u8) {
-    // SAFETY: SSE, which every x86-64 has; a fetch may point anywhere.
+pub(in crate::kernels::isa) fn fetch_near(at: *const u8) {
+    // SAFETY: SSE, which every build with this module has; a fetch may point anywhere.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
 }
 
 /// The same to second-level cache.
 #[inline(always)]
-pub(super) fn fetch_far(at: *const u8) {
+pub(in crate::kernels::isa) fn fetch_far(at: *const u8) {
     // SAFETY: as above.
     unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
 }
 
 /// The same value, of which the compiler knows nothing any more.
 #[inline(always)]
-pub(super) fn opaque(mut value: usize) -> usize {
+pub(in crate::kernels::isa) fn opaque(mut value: usize) -> usize {
     // SAFETY: no instruction.
     unsafe {
         core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
@@ -34,10 +32,10 @@ pub(super) fn opaque(mut value: usize) -> usize {
 /// `3 · own − last` in bytes.
 ///
 /// # Safety
-/// None beyond SSE2, which every x86-64 has.
+/// None beyond SSE2, which every build with this module has.
 #[inline(always)]
-pub(super) unsafe fn factors(own: __m128i, last: __m128i) -> __m128i {
-    // SAFETY: SSE2, which every x86-64 has.
+pub(in crate::kernels::isa) unsafe fn factors(own: __m128i, last: __m128i) -> __m128i {
+    // SAFETY: SSE2, which every build with this module has.
     unsafe { _mm_sub_epi8(_mm_add_epi8(_mm_add_epi8(own, own), own), last) }
 }
 
@@ -46,7 +44,10 @@ pub(super) unsafe fn factors(own: __m128i, last: __m128i) -> __m128i {
 /// # Safety
 /// The CPU has SSSE3.
 #[inline(always)]
-pub(super) unsafe fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUARTER]) -> i32 {
+pub(in crate::kernels::isa) unsafe fn recode(
+    q: &[i8; QUARTER_COLUMNS],
+    recoded: &mut [u8; RECODED_QUARTER],
+) -> i32 {
     // SAFETY: the features, as promised; a block has 20 values, so that both loads are within them, and what is stored
     // is within its 28 bytes.
     unsafe {
@@ -81,44 +82,33 @@ pub(super) unsafe fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODE
     }
 }
 
-/// See [`ByteVector::make_tables`](crate::kernels::ternary::vector::ByteVector::make_tables); the totals are pairs of
-/// columns.
+/// The columns of four fields, four each, as their low and their high nibbles in the order that
+/// [`PICK_TERMS`](crate::kernels::ternary::int4_lookup::PICK_TERMS) picks from: two fields and their negatives. And the totals,
+/// which are pairs of columns, with these columns added.
 ///
 /// # Safety
-/// The CPU has AVX2, and all eight tables are valid for writes.
+/// The CPU has SSSE3.
 #[inline(always)]
-pub(super) unsafe fn make_tables(
+pub(in crate::kernels::isa) unsafe fn nibble_columns(
     columns: [i32; 4],
-    to: *mut [u8; 16],
-    step: usize,
     totals: __m128i,
-) -> __m128i {
-    // SAFETY: both as promised.
+) -> ([__m128i; 2], __m128i) {
+    // SAFETY: as promised.
     unsafe {
         let values = _mm_setr_epi32(columns[0], columns[1], columns[2], columns[3]);
-        let totals = _mm_add_epi16(totals, _mm_maddubs_epi16(_mm_set1_epi8(1), values));
-        // The columns of a nibble and their negatives, first the low nibble's.
         let minus = _mm_sub_epi8(_mm_setzero_si128(), values);
-        let values = _mm256_setr_m128i(_mm_unpacklo_epi64(values, minus), _mm_unpackhi_epi64(values, minus));
-        for (j, [first, second]) in PICK_TERMS.iter().enumerate() {
-            let first = _mm256_broadcastsi128_si256(_mm_loadu_si128(first.as_ptr().cast()));
-            let second = _mm256_broadcastsi128_si256(_mm_loadu_si128(second.as_ptr().cast()));
-            let entries =
-                _mm256_add_epi8(_mm256_shuffle_epi8(values, first), _mm256_shuffle_epi8(values, second));
-            _mm_storeu_si128(to.add(2 * j * step).cast(), _mm256_castsi256_si128(entries));
-            _mm_storeu_si128(to.add((2 * j + 1) * step).cast(), _mm256_extracti128_si256::<1>(entries));
-        }
-        totals
+        let totals = _mm_add_epi16(totals, _mm_maddubs_epi16(_mm_set1_epi8(1), values));
+        ([_mm_unpacklo_epi64(values, minus), _mm_unpackhi_epi64(values, minus)], totals)
     }
 }
 
 /// The sum of eight i16.
 ///
 /// # Safety
-/// None beyond SSE2, which every x86-64 has.
+/// None beyond SSE2, which every build with this module has.
 #[inline(always)]
-pub(super) unsafe fn sum_i16(x: __m128i) -> i32 {
-    // SAFETY: SSE2, which every x86-64 has.
+pub(in crate::kernels::isa) unsafe fn sum_i16(x: __m128i) -> i32 {
+    // SAFETY: SSE2, which every build with this module has.
     unsafe {
         let x = _mm_madd_epi16(x, _mm_set1_epi16(1));
         let x = _mm_add_epi32(x, _mm_unpackhi_epi64(x, x));

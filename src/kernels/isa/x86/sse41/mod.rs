@@ -1,0 +1,43 @@
+//! SSE4.1 with SSSE3: 128-bit vectors, for x86 CPUs from about 2008 on (Penryn, Bulldozer, Jaguar, Silvermont) that have no
+//! AVX2, and for programs of 32 bits.
+//!
+//! There is no fused multiply-add, which kernels need nowhere. The products are those of `avx2` in half the width, the f16
+//! scales are widened by integer operations.
+
+mod int_vector;
+mod vector;
+
+use super::arch::__m128i;
+use crate::kernels::attention;
+use crate::kernels::contract::Kernels;
+use crate::kernels::float::float_kernels;
+use crate::kernels::ternary::instantiate::maddubs_products;
+
+pub(crate) const KERNELS: Kernels = Kernels {
+    max_magnitude_bits,
+    sum_magnitude,
+    sum_square,
+    scale_row,
+    butterflies,
+    sign_columns,
+    quantize_i8,
+    quantize_i4,
+    widen_i4,
+    dequantize,
+    attention: attention::PORTABLE,
+    product: maddubs_products! {
+        __m128i, "ssse3,sse4.1",
+        two_bit: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, 6 => 1;
+        five_trit: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, 6 => 1;
+        five_trit_int4: 1 => 2;
+    },
+};
+
+float_kernels! { vector::F32x4, "ssse3,sse4.1" }
+
+/// SSSE3 and SSE4.1. Every system that these builds are for saves 128-bit registers.
+pub(crate) fn detect() -> bool {
+    raw_cpuid::CpuId::new()
+        .get_feature_info()
+        .is_some_and(|features| features.has_ssse3() && features.has_sse41())
+}
