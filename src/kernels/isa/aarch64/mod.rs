@@ -1,5 +1,6 @@
 //! AArch64.
 
+mod byte_vector;
 mod detect;
 mod dot;
 pub(crate) mod dotprod;
