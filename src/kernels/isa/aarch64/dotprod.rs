@@ -6,6 +6,7 @@ use core::arch::aarch64::*;
 use super::dot::dot;
 use super::int_vector::Rows4;
 use super::{detect, neon};
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::ternary::instantiate::dot_products;
 use crate::kernels::ternary::many_tokens::many_tokens;
@@ -20,6 +21,9 @@ pub(crate) const KERNELS: Kernels = Kernels {
             five_trit_int4[one_token_int4_shared]: 1 => 8, 2 => 2, 3 => 2, 4 => 2;
         }
     },
+    attention: attention_kernels!(
+        neon::vector::F32x4, Fours<Rows4<Dotprod>>, eight_bits: Pairs, block: 4, "neon,dotprod"
+    ),
     ..neon::KERNELS
 };
 

@@ -6,6 +6,7 @@ use core::arch::aarch64::*;
 use super::dot::dot;
 use super::int_vector::Rows4;
 use super::{detect, neon};
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::intrinsics;
 use crate::kernels::ternary::instantiate::dot_products;
@@ -22,6 +23,9 @@ pub(crate) const KERNELS: Kernels = Kernels {
             five_trit_int4[one_token_int4_shared]: 1 => 8, 2 => 2, 3 => 2, 4 => 2;
         }
     },
+    attention: attention_kernels!(
+        neon::vector::F32x4, Fours<Rows4<I8mm>>, block: 4, "neon,dotprod,i8mm"
+    ),
     ..neon::KERNELS
 };
 

@@ -2,10 +2,10 @@
 //! Its loops' counts are in [`super`].
 
 mod lane_vector;
-mod vector;
+pub(super) mod vector;
 
 use super::int_vector::Rows4;
-use crate::kernels::attention;
+use crate::kernels::attention::instantiate::attention_kernels;
 use crate::kernels::contract::Kernels;
 use crate::kernels::float::float_kernels;
 use crate::kernels::ternary::instantiate::multiply_add_products;
@@ -22,7 +22,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i4,
     widen_i4,
     dequantize,
-    attention: attention::PORTABLE,
+    attention: attention_kernels!(vector::F32x4, Pairs<Rows4<Neon>>, block: 4, "neon"),
     product: many_tokens! {
         lanes, Rows4<Neon>, "neon",
         two_bit from 9, five_trit from 5: 1 panels => 4, 1 => 4; 1 2;
