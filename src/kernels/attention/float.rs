@@ -75,7 +75,7 @@ unsafe fn float_scores<V: Vector, S: Stored>(
         // SAFETY: the module's contract; a tile has 32 numbers for each element of the query.
         unsafe {
             // Registers for the narrowest vector; a wider one leaves the rest unused.
-            let mut sums = [[V::splat(0.0); 4]; 2];
+            let mut sums = [[V::splat(0.0); 8]; 2];
             let (pairs, rest) = query.as_chunks::<2>();
             for (i, pair) in pairs.iter().enumerate() {
                 for half in 0..2 {

@@ -2,9 +2,17 @@
 
 /// An expression, [`AttentionKernels`](super::AttentionKernels): of a [`Vector`](crate::kernels::float::Vector), a way to
 /// multiply codes ([`Pairs`](super::formats::Pairs) or [`Fours`](super::formats::Fours)) with an integer vector, and how many
-/// vectors of a head's elements a weighted sum takes at once: as many as registers hold two sums of.
+/// vectors of a head's elements a weighted sum takes at once: as many as registers hold two sums of. Codes of eight bits may
+/// need another way: a signed dot takes none from 128 on.
 macro_rules! attention_kernels {
-    ($float:ty, $dots:ident<$vector:ty>, block: $block:literal, $features:literal) => {{
+    ($float:ty, $dots:ident<$vector:ty>, block: $block:literal, $features:literal) => {
+        $crate::kernels::attention::instantiate::attention_kernels!(
+            $float, $dots<$vector>, eight_bits: $dots, block: $block, $features
+        )
+    };
+    (
+        $float:ty, $dots:ident<$vector:ty>, eight_bits: $eight:ident, block: $block:literal, $features:literal
+    ) => {{
         use core::ops::Range;
         use $crate::kernels::attention::{AttentionKernels, Tiles, Tokens, instantiate};
         use $crate::layout::StateBits;
@@ -23,13 +31,13 @@ macro_rules! attention_kernels {
             fn scores_four(keys: Tiles<'_>, gammas: &[f32], query: &[i8], factor: f32, scores: &mut [f32])
                 = instantiate::integer_scores::<instantiate::$dots<$vector>, instantiate::FourBits>;
             fn scores_eight(keys: Tiles<'_>, gammas: &[f32], query: &[i8], factor: f32, scores: &mut [f32])
-                = instantiate::integer_scores::<instantiate::$dots<$vector>, instantiate::EightBits>;
+                = instantiate::integer_scores::<instantiate::$eight<$vector>, instantiate::EightBits>;
             fn values_three(values: Tiles<'_>, tokens: Tokens<'_>, inputs: Range<usize>, out: &mut [f32])
                 = instantiate::integer_values::<instantiate::$dots<$vector>, instantiate::ThreeBits, $block>;
             fn values_four(values: Tiles<'_>, tokens: Tokens<'_>, inputs: Range<usize>, out: &mut [f32])
                 = instantiate::integer_values::<instantiate::$dots<$vector>, instantiate::FourBits, $block>;
             fn values_eight(values: Tiles<'_>, tokens: Tokens<'_>, inputs: Range<usize>, out: &mut [f32])
-                = instantiate::integer_values::<instantiate::$dots<$vector>, instantiate::EightBits, $block>;
+                = instantiate::integer_values::<instantiate::$eight<$vector>, instantiate::EightBits, $block>;
         }
 
         /// # Safety

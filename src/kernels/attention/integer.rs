@@ -34,7 +34,7 @@ use crate::layout::ScaleType;
 use crate::layout::states::TILE_TOKENS;
 
 /// Most vectors of a tile's tokens.
-const MAX_VECTORS: usize = 4;
+const MAX_VECTORS: usize = 8;
 
 /// So many tiles of values ahead are asked for: a tile is read in several rows at a time, of which no prefetcher of a CPU makes
 /// anything.

@@ -5,7 +5,7 @@
 //! `tokens => rows` says how many vectors of rows a kernel multiplies at once with that many tokens: as many as
 //! registers hold the accumulators of. The numbers of tokens begin with 1 and leave none out; the last one is a tile's.
 
-/// Products with a dot instruction, or of several tokens with one of matrices: the way is `dot_u8s8` or `matrix`. The fewer tokens of int4 that are listed for `FiveTrit` have kernels of their own; in brackets
+/// Products with a dot instruction, or of several tokens with one of matrices: the way is `dot_u8s8`, `by_element` or `matrix`. The fewer tokens of int4 that are listed for `FiveTrit` have kernels of their own; in brackets
 /// is that of one token.
 macro_rules! dot_products {
     (
@@ -93,7 +93,7 @@ macro_rules! maddubs_products {
 }
 pub(crate) use maddubs_products;
 
-/// Products lane by lane.
+/// Products lane by lane, and by table for several tokens of int4.
 #[cfg_attr(not(target_arch = "aarch64"), allow(unused_macros))]
 macro_rules! multiply_add_products {
     (
@@ -126,11 +126,16 @@ macro_rules! multiply_add_products {
             _ => ternary::instantiate::too_many_tokens
         }
 
-        use ternary::instantiate::{tile_kernels, token_tile};
+        use ternary::instantiate::{lookup_kernels, tile_kernels, token_tile};
+        use ternary::{five_trit::FiveTritCodes, two_bit::TwoBitCodes};
         let two_bit_int8 = tile_kernels!(two_bit_int8, $features, token_tile(&[1 $(, $two8_tokens)+]));
-        let two_bit_int4 = tile_kernels!(two_bit_int4, $features, token_tile(&[1 $(, $two4_tokens)+]));
+        let two_bit_int4 = lookup_kernels!(
+            two_bit_int4, TwoBitCodes, $vector, $features, token_tile(&[1 $(, $two4_tokens)+])
+        );
         let five_trit_int8 = tile_kernels!(five_trit_int8, $features, token_tile(&[1 $(, $five8_tokens)+]));
-        let five_trit_int4 = tile_kernels!(five_trit_int4, $features, token_tile(&[1 $(, $five4_tokens)+]));
+        let five_trit_int4 = lookup_kernels!(
+            five_trit_int4, FiveTritCodes, $vector, $features, token_tile(&[1 $(, $five4_tokens)+])
+        );
         $crate::kernels::contract::Product {
             tiles: ternary::PORTABLE
                 .tiles

@@ -1,18 +1,29 @@
 //! The macros that make a backend's products of many tokens: [`many_tokens`], of a unit of its vector. What they are made of is in
-//! [`tiles`](super::tiles) and [`vector_unit`](super::vector_unit).
+//! [`tiles`](super::tiles), [`vector_unit`](super::vector_unit) and [`lane_unit`](super::lane_unit).
 
 /// Products whose codes are unpacked once for many tokens: from how many on for each layout, as many panels side by side, then
-/// one, so many vectors of rows, for each number of tokens from 1 on; and others for fewer. The way is `dots`, or `maddubs`
-/// for int8 alone: several tokens of int4 go by table there.
+/// one, so many vectors of rows, for each number of tokens from 1 on; and others for fewer. The way is `dots`,
+/// `dots_by_element` or `matrices`; or `maddubs` or `lanes` for int8 alone: several tokens of int4 go by table there.
 macro_rules! many_tokens {
     (dots, $($unit:tt)*) => {
-        $crate::kernels::ternary::many_tokens::many_tokens! { @ dots, Eight Four, $($unit)* }
+        $crate::kernels::ternary::many_tokens::many_tokens! { @ vector_unit::dots, Eight Four, $($unit)* }
     };
     (maddubs, $($unit:tt)*) => {
-        $crate::kernels::ternary::many_tokens::many_tokens! { @ maddubs, Eight, $($unit)* }
+        $crate::kernels::ternary::many_tokens::many_tokens! { @ vector_unit::maddubs, Eight, $($unit)* }
+    };
+    (dots_by_element, $($unit:tt)*) => {
+        $crate::kernels::ternary::many_tokens::many_tokens! { @ lane_unit::dots_by_element, Eight Four, $($unit)* }
+    };
+    (matrices, $($unit:tt)*) => {
+        $crate::kernels::ternary::many_tokens::many_tokens! {
+            @ lane_unit::matrices after pair_columns, Eight Four, $($unit)*
+        }
+    };
+    (lanes, $($unit:tt)*) => {
+        $crate::kernels::ternary::many_tokens::many_tokens! { @ lane_unit::lanes, Eight, $($unit)* }
     };
     (
-        @ $way:ident, $($bits:ident)+, $vector:ty, $features:literal,
+        @ $module:ident::$way:ident $(after $arrange:ident)?, $($bits:ident)+, $vector:ty, $features:literal,
         two_bit from $two_bit:literal, five_trit from $five_trit:literal:
         $panels:literal panels => $rows:literal, 1 => $single_rows:literal; $($tokens:literal)+;
         fewer: $few:expr
@@ -21,7 +32,7 @@ macro_rules! many_tokens {
         use $crate::kernels::ternary::{five_trit::FiveTritCodes, two_bit::TwoBitCodes};
         use $crate::layout::{Bits, Layout};
         $crate::kernels::ternary::many_tokens::vector_unit! {
-            Unit = $way, $vector, $features, $panels panels => $rows, 1 => $single_rows; $($tokens)+
+            Unit = $module::$way $(after $arrange)?, $vector, $features, $panels panels => $rows, 1 => $single_rows; $($tokens)+
         }
         const FEW: Product = $few;
         static STATIC_FEW: Product = FEW;
@@ -41,10 +52,10 @@ macro_rules! many_tokens {
 pub(crate) use many_tokens;
 
 /// A [`TileUnit`](crate::kernels::ternary::tiles::TileUnit) of vectors: with as many panels side by side, then one, so many
-/// vectors of rows, for each number of tokens from 1 on.
+/// vectors of rows, for each number of tokens from 1 on. `after` names what arranges codes first.
 macro_rules! vector_unit {
     (
-        $unit:ident = $way:ident, $vector:ty, $features:literal,
+        $unit:ident = $module:ident::$way:ident $(after $arrange:ident)?, $vector:ty, $features:literal,
         $panels:literal panels => $rows:literal, 1 => $single_rows:literal; $($tokens:literal)+
     ) => {
         struct $unit;
@@ -61,6 +72,14 @@ macro_rules! vector_unit {
                 $panels
             }
 
+            $(
+                #[inline(always)]
+                unsafe fn arrange(codes: *mut u8, tiles: usize) {
+                    // SAFETY: the features and the tiles, as promised.
+                    unsafe { $crate::kernels::ternary::$module::$arrange::<$vector>(codes, tiles) }
+                }
+            )?
+
             #[inline(always)]
             unsafe fn begin() {}
 
@@ -76,7 +95,7 @@ macro_rules! vector_unit {
                 #[target_feature(enable = $features)]
                 unsafe fn some<const R: usize, const T: usize>(block: &TileBlock, first: usize) {
                     // SAFETY: this function has the features; the rest as promised.
-                    unsafe { $crate::kernels::ternary::vector_unit::$way::<$vector, R, T>(block, first) }
+                    unsafe { $crate::kernels::ternary::$module::$way::<$vector, R, T>(block, first) }
                 }
 
                 // With the features itself: in one without, `some` is inlined in spite of its attribute, twelve loops into

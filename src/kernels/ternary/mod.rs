@@ -6,7 +6,8 @@
 //! - [`maddubs`]: for CPUs without, u8 × s8 to i16; and [`int4_lookup`]: several tokens of int4 by table.
 //! - [`matrix`]: several tokens by small matrices of codes and activations.
 //! - [`multiply_add`]: for CPUs that multiply lane by lane only.
-//! - [`tiles`]: many tokens, by matrix tiles or vectors ([`vector_unit`]); [`tile_codes`]: codes for them.
+//! - [`tiles`]: many tokens, by matrix tiles or vectors ([`vector_unit`], and [`lane_unit`] with activations by lane);
+//!   [`tile_codes`]: codes for them.
 //! - [`rows`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
 //! - [`instantiate`], [`many_tokens`]: the macros that make a backend's products of vectors and features.
 //!
@@ -32,6 +33,8 @@ pub(crate) mod dot_u8s8;
 pub(crate) mod five_trit;
 pub(crate) mod instantiate;
 pub(crate) mod int4_lookup;
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+pub(crate) mod lane_unit;
 pub(crate) mod maddubs;
 pub(crate) mod many_tokens;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]

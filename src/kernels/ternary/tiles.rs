@@ -65,6 +65,13 @@ pub(crate) unsafe trait TileUnit {
     /// How many panels are multiplied side by side with staged tiles of so many tokens.
     fn side_by_side(tokens: usize) -> usize;
 
+    /// Brings unpacked tiles of codes in the order that `multiply` takes, if that is another one.
+    ///
+    /// # Safety
+    /// The thread has the features of the vector; there are as many tiles at `codes`, valid for reads and writes.
+    #[inline(always)]
+    unsafe fn arrange(_codes: *mut u8, _tiles: usize) {}
+
     /// Sets up tiles of full size.
     ///
     /// # Safety
@@ -157,6 +164,7 @@ impl<'a> Walk<'a> {
             // may be anywhere.
             unsafe {
                 unpack::<X::Vector, C>(panels, first..first + count, start..start + run, codes);
+                X::arrange(codes, count * run);
                 for token in (0..tokens).step_by(tile) {
                     let of_tile = tile.min(tokens - token);
                     self.fetch_codes::<X::Vector, C>((first, count), start + run, run, token);

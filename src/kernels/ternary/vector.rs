@@ -4,7 +4,7 @@
 use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
-use super::five_trit::recoded::{QUARTER_FACTORS, RECODED_QUARTER};
+use super::five_trit::recoded::{QUARTER_FACTORS, RECODED_QUARTER, recode};
 
 /// A vector of i32 lanes, each of which holds the four code bytes of a row, or the row's sum.
 ///
@@ -128,6 +128,8 @@ pub(crate) unsafe trait MatrixVector: DotVector {
     /// `self +` each row's eight codes, below 128, times each token's eight activations, wrapping: a row's two sums are side
     /// by side.
     unsafe fn multiply(self, codes: Self, q: Self) -> Self;
+    /// Sixteen columns of two tokens, as vectors of both tokens' first eight columns and of their last.
+    unsafe fn pair_tokens(first: Self, second: Self) -> [Self; 2];
     /// The sums of both halves of the rows, as a vector for each of two tokens.
     unsafe fn by_token(sums: [Self; 2]) -> [Self; 2];
 }
@@ -188,13 +190,16 @@ pub(crate) unsafe trait ByteVector: IntVector {
     unsafe fn down_a_byte(self) -> Self;
     /// The digit at the front of every byte, ⌊3 · (byte + 128 modulo 256) / 256⌋.
     unsafe fn flipped_trit(self) -> Self;
-    /// `maddubs`: u8 codes times s8 activations, two neighbours added to an i16, which saturates.
+    /// `maddubs`: u8 codes times s8 activations, two neighbours added to an i16. What does not fit saturates or wraps.
     unsafe fn times(self, q: Self) -> Self;
     /// `madd`: i16 lanes times others, two neighbours added to an i32.
     unsafe fn times_i16(self, other: Self) -> Self;
     /// Recodes the int4 activations of a quarter as [`five_trit::maddubs`](super::five_trit::maddubs) says; returns
     /// their sum.
-    unsafe fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUARTER]) -> i32;
+    #[inline(always)]
+    unsafe fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUARTER]) -> i32 {
+        recode(q, recoded)
+    }
 
     /// The 16 initialised bytes from `from` on in every 128-bit lane.
     unsafe fn table(from: *const u8) -> Self;

@@ -28,7 +28,7 @@ const NARROW_STEPS: usize = 4;
 
 /// Where a block's tokens from number `first` on are.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     q: *const i8,
     q_step: usize,
     codes: *const u8,
@@ -39,7 +39,7 @@ struct Place {
 
 impl Place {
     #[inline(always)]
-    fn new(block: &TileBlock, first: usize) -> Place {
+    pub(super) fn new(block: &TileBlock, first: usize) -> Place {
         Place {
             q: block.q.wrapping_add(first * TILE_COLUMNS),
             q_step: block.tokens * TILE_COLUMNS,
@@ -55,10 +55,23 @@ impl Place {
     /// # Safety
     /// The CPU has the features of `V`, and there is such a vector.
     #[inline(always)]
-    unsafe fn codes<V: IntVector>(self, four: usize, r: usize) -> V {
+    pub(super) unsafe fn codes<V: IntVector>(self, four: usize, r: usize) -> V {
         let (panel, row) = place::<V>(r);
         // SAFETY: as promised.
         unsafe { V::load(self.codes.add(panel * TILE_BYTES + four * BLOCK_BYTES + 4 * row)) }
+    }
+
+    /// Where it is.
+    #[inline(always)]
+    pub(super) fn codes_at<V: IntVector>(self, four: usize, r: usize) -> *const u8 {
+        let (panel, row) = place::<V>(r);
+        self.codes.wrapping_add(panel * TILE_BYTES + four * BLOCK_BYTES + 4 * row)
+    }
+
+    /// Where four columns of a token are, and the next ones after them.
+    #[inline(always)]
+    pub(super) fn fours(self, four: usize, t: usize) -> *const i8 {
+        self.q.wrapping_add(t * TILE_COLUMNS + 4 * four)
     }
 
     /// Four columns of a token in every lane.
@@ -73,13 +86,13 @@ impl Place {
 
     /// The sums of a vector of rows and a token.
     #[inline(always)]
-    fn sums<V: IntVector>(self, r: usize, t: usize) -> *mut u8 {
+    pub(super) fn sums<V: IntVector>(self, r: usize, t: usize) -> *mut u8 {
         let (panel, row) = place::<V>(r);
         self.sums.cast::<u8>().wrapping_add(panel * self.panel_stride + 4 * (t * PANEL_ROWS + row))
     }
 
     #[inline(always)]
-    fn next_step(&mut self) {
+    pub(super) fn next_step(&mut self) {
         self.q = self.q.wrapping_add(self.q_step);
         self.codes = self.codes.wrapping_add(self.code_step);
     }

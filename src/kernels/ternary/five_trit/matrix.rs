@@ -1,7 +1,7 @@
 //! `FiveTrit` with products of matrices: eight columns are two digits, or the last one and the rest's field. One token goes
 //! by dots.
 
-pub(crate) use super::dot_u8s8::one_token;
+pub(crate) use super::by_element::one_token;
 
 use super::quarters;
 use crate::kernels::contract::{Operands, Panels};

@@ -1,5 +1,7 @@
 //! Products of [`Layout::FiveTrit`](crate::Layout::FiveTrit).
 
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, unused_imports))]
+pub(crate) mod by_element;
 pub(crate) mod dot_u8s8;
 mod factors;
 mod lookup_codes;

@@ -1,6 +1,6 @@
 //! `TwoBit` with products of matrices: eight columns are two fields. One token goes by dots.
 
-pub(crate) use super::dot_u8s8::one_token;
+pub(crate) use super::by_element::one_token;
 
 use super::{blocks, start};
 use crate::kernels::contract::{Operands, Panels};

@@ -7,32 +7,6 @@ use crate::kernels::float::intrinsics;
 use crate::kernels::isa::aarch64::int_vector::Rows4;
 use crate::kernels::ternary::vector::LaneVector;
 
-impl Rows4<Neon> {
-    /// # Safety
-    /// None: every AArch64 CPU has NEON.
-    #[inline(always)]
-    unsafe fn i8s(self) -> int8x16_t {
-        // SAFETY: no instruction.
-        unsafe { vreinterpretq_s8_u8(self.0) }
-    }
-
-    /// # Safety
-    /// None, as above.
-    #[inline(always)]
-    unsafe fn i16s(self) -> int16x8_t {
-        // SAFETY: no instruction.
-        unsafe { vreinterpretq_s16_u8(self.0) }
-    }
-
-    /// # Safety
-    /// None, as above.
-    #[inline(always)]
-    unsafe fn of_i8s(bytes: int8x16_t) -> Self {
-        // SAFETY: no instruction.
-        Rows4::new(unsafe { vreinterpretq_u8_s8(bytes) })
-    }
-}
-
 // SAFETY: each method is what the trait says, with NEON.
 unsafe impl LaneVector for Rows4<Neon> {
     type Sixteen = int8x16_t;

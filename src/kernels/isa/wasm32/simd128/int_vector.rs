@@ -3,10 +3,8 @@
 use core::arch::wasm32::*;
 
 use crate::kernels::float::intrinsics;
-use crate::kernels::ternary::five_trit::recoded::{RECODED_BLOCK, RECODED_QUARTER};
 use crate::kernels::ternary::int4_lookup::PICK_TERMS;
 use crate::kernels::ternary::vector::{ByteVector, IntVector};
-use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS};
 use crate::layout::{ScaleType, f16_at};
 
 // SAFETY: 4 · 4 bytes; each method is what the trait says.
@@ -134,31 +132,5 @@ unsafe impl ByteVector for v128 {
             }
             i16x8_add(totals, i16x8_extadd_pairwise_i8x16(values))
         }}
-    }
-
-    #[inline(always)]
-    unsafe fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUARTER]) -> i32 {
-        let (blocks, rest) = q.split_at(3 * BLOCK_COLUMNS);
-        let mut total = [0_i16; 2];
-        for (block, q) in blocks.chunks_exact(BLOCK_COLUMNS).enumerate() {
-            let recoded = &mut recoded[block * RECODED_BLOCK..][..RECODED_BLOCK];
-            for (i, recoded) in recoded[..BLOCK_COLUMNS + 4].iter_mut().enumerate() {
-                let own = if i < BLOCK_COLUMNS { q[i] } else { 0 };
-                let last = if i < 4 { 0 } else { q[i - 4] };
-                *recoded = (3 * own - last) as u8;
-            }
-            let mut lanes = [0_i16; 2];
-            for (i, &q) in q.iter().chain(if block == 2 { rest } else { &[] }).enumerate() {
-                lanes[i / 2 % 2] += i16::from(q);
-            }
-            for (lane, start) in recoded[BLOCK_COLUMNS + 4..].chunks_exact_mut(2).enumerate() {
-                start.copy_from_slice(&(-lanes[lane] << 8).to_le_bytes());
-                total[lane] += lanes[lane];
-            }
-        }
-        for (recoded, &q) in recoded[3 * RECODED_BLOCK..].iter_mut().zip(rest) {
-            *recoded = q as u8;
-        }
-        i32::from(total[0]) + i32::from(total[1])
     }
 }
