@@ -12,14 +12,14 @@ use crate::backend::{get_proc_address, init_backend};
 use crate::guard::{Instance, guarded, instance};
 use crate::host::{Api, Host};
 use crate::settings::{Settings, Way};
-use crate::{buffer, inject, product};
+use crate::{buffer, host_cpu, inject, product};
 
 /// Puts everything together. What is made here lives as long as the process.
 pub(crate) fn make() -> Result<Instance, String> {
     let host = Host::find()?;
     let settings = Settings::read()?;
     let description = format!("hbitlinear {} ({})", env!("CARGO_PKG_VERSION"), settings.backend.name());
-    let pool = if settings.way == Way::Inject { Some(inject::Pool::find()?) } else { None };
+    let pool = if settings.way == Way::Inject { Some(host_cpu::Pool::find()?) } else { None };
     let registry = Box::into_raw(Box::new(Registry {
         api_version: host.api as c_int,
         get_name: registry_name,
@@ -35,10 +35,10 @@ pub(crate) fn make() -> Result<Instance, String> {
     };
     let buffer_type = match settings.way {
         Way::Split | Way::Own => buffer_type(host.api, device, ptr::null_mut()),
-        Way::Inject => buffer_type(host.api, inject::cpu_device()?, inject::context()),
+        Way::Inject => buffer_type(host.api, host_cpu::cpu_device()?, inject::context()),
     };
     if settings.way == Way::Inject {
-        inject::append(buffer_type)?;
+        host_cpu::append(buffer_type, inject::context())?;
     }
     Ok(Instance {
         buffer_type,

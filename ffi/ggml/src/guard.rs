@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::abi::{Device, Registry};
 use crate::host::Host;
-use crate::inject;
+use crate::host_cpu::Pool;
 use crate::settings::Settings;
 
 /// Everything that lives from `ggml_backend_init` to the end of the process.
@@ -23,7 +23,7 @@ pub(crate) struct Instance {
     pub(crate) backend_device: *mut Device,
     pub(crate) buffer_type: *mut c_void,
     /// The host's, if the way is to inject.
-    pub(crate) pool: Option<inject::Pool>,
+    pub(crate) pool: Option<Pool>,
 }
 
 // SAFETY: the pointers are to structs that nobody changes once they are made.

@@ -26,6 +26,7 @@ mod compute;
 mod device;
 mod guard;
 mod host;
+mod host_cpu;
 mod inject;
 mod matrix;
 mod memory;
