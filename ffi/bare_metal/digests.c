@@ -1,4 +1,4 @@
-/* The conformance digests of the reduced grid, of the portable code. */
+/* The conformance digests of the reduced grid, of every backend. */
 #include "board.h"
 #include "hex.h"
 
@@ -7,25 +7,35 @@
 static uint8_t memory[2 << 20];
 
 int run(void) {
-    size_t len;
+    size_t len, count;
+    uint32_t backends[16];
     if (hbl_conformance_workspace_len(HBL_GRID_REDUCED, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
         put("the memory is too small\n");
         return 1;
     }
+    if (hbl_backend_list(backends, 16, &count, NULL) != HBL_STATUS_OK || count > 16) {
+        put("no list of backends\n");
+        return 1;
+    }
     int wrong = 0;
-    for (uint32_t group = 0; hbl_conformance_name(group) != NULL; group++) {
-        uint64_t digest = 0, expected = 0;
-        hbl_error error;
-        if (hbl_conformance_digest(0, group, HBL_GRID_REDUCED, memory, len, &digest, &expected, &error) != HBL_STATUS_OK) {
-            put(error.message);
-            return 1;
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t group = 0; hbl_conformance_name(group) != NULL; group++) {
+            uint64_t digest = 0, expected = 0;
+            hbl_error error;
+            if (hbl_conformance_digest(backends[i], group, HBL_GRID_REDUCED, memory, len, &digest, &expected, &error) !=
+                HBL_STATUS_OK) {
+                put(error.message);
+                return 1;
+            }
+            put(hbl_backend_name(backends[i]));
+            put(" ");
+            put(hbl_conformance_name(group));
+            put(" ");
+            put_hex((uint32_t)(digest >> 32));
+            put_hex((uint32_t)digest);
+            put(digest == expected ? "\n" : " WRONG\n");
+            wrong |= digest != expected;
         }
-        put(hbl_conformance_name(group));
-        put(" ");
-        put_hex((uint32_t)(digest >> 32));
-        put_hex((uint32_t)digest);
-        put(digest == expected ? "\n" : " WRONG\n");
-        wrong |= digest != expected;
     }
     return wrong;
 }

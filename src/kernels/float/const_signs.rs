@@ -51,6 +51,8 @@ struct Block<V, K, const B: usize>(PhantomData<(V, K)>);
 
 impl<V: Vector, K: ConstMatrix, const B: usize> Block<V, K, B> {
     const EVEN: usize = K::ORDER.div_ceil(K::ORDER.div_ceil(V::ROWS));
+    /// As many blocks as `register` writes out.
+    const FITS: () = assert!(K::ORDER.div_ceil(Self::EVEN) <= 5);
     const FIRST: usize = B * Self::EVEN;
     const COUNT: usize = {
         let left = K::ORDER.saturating_sub(Self::FIRST);
@@ -85,6 +87,7 @@ impl<V: Vector, K: ConstMatrix, const B: usize> Block<V, K, B> {
 /// One register of columns. The columns are read until the last block is summed, so the rows before it wait beside.
 #[inline(always)]
 unsafe fn register<V: Vector, K: ConstMatrix>(x: *mut f32, stride: usize, minus: V, scale: V) {
+    let () = Block::<V, K, 0>::FITS;
     let mut early = MaybeUninit::<[V; MAX_CONST_ORDER]>::uninit();
     let early = early.as_mut_ptr().cast::<V>();
     // SAFETY: the caller's: rows 0..ORDER of `stride` floats, of which `LANES` are accessed; the rows before the last

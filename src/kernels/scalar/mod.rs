@@ -1,4 +1,5 @@
-//! The scalar backend: complete, portable, and the yardstick that every other backend equals bit for bit.
+//! The scalar backend: complete, portable, and the yardstick that every other backend equals bit for bit. Its loops are such
+//! that the compiler makes vectors of them where the build's target has some.
 
 use core::mem::MaybeUninit;
 

@@ -51,8 +51,17 @@ fn butterflies_of_eight<T: Float>(x: &mut [T; 8]) {
     }
 }
 
-/// Columns that are taken together where there are as many.
-const LANES: usize = 8;
+/// Columns that are taken together where there are as many. Small machines without vectors save the code.
+const LANES: usize = if cfg!(any(
+    target_pointer_width = "64",
+    target_family = "wasm",
+    target_feature = "sse2",
+    target_feature = "neon"
+)) {
+    8
+} else {
+    1
+};
 
 /// [`Kernels::sign_columns`](crate::kernels::contract::Kernels::sign_columns): in pairs ([`paley_pairs`]) for Paley I of order 44, 60,
 /// 108 and 140 and their transposes, otherwise in groups of four ([`sign_products`]).

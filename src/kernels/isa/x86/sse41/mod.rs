@@ -3,6 +3,20 @@
 //!
 //! There is no fused multiply-add, which kernels need nowhere. The products are those of `avx2` in half the width, the f16
 //! scales are widened by integer operations.
+//!
+//! Against the portable code, which the compiler makes SSE2 of, one core of an Intel Xeon (Sapphire Rapids, a virtual machine),
+//! medians with all in cache, matrices of 2560 × 2560; older CPUs were not measured:
+//!
+//! | | portable | here |
+//! |---|---|---|
+//! | `TwoBit`, int4, 1 and 32 tokens, GMAC/s | 7.5, 7.6 | 43, 111 |
+//! | `TwoBit`, int8, 1 and 32 tokens | 7.0, 7.5 | 41, 49 |
+//! | `FiveTrit`, int4, 1 and 32 tokens | 5.9, 5.9 | 28, 94 |
+//! | `FiveTrit`, int8, 1 and 32 tokens | 5.7, 5.9 | 18, 39 |
+//! | transform of 4096, G elements/s | 1.3 | 2.0 |
+//! | of `paley1:20*128` and `paley1:108*64` | 0.61, 0.18 | 1.5, 0.66 |
+//! | int8 absmax and int4 absmean, GB/s of f32 | 10, 7.5 | 30, 21 |
+//! | a layer, int4, 1 and 16 tokens, ms | 0.95, 14.7 | 0.17, 1.12 |
 
 mod int_vector;
 mod vector;

@@ -14,7 +14,8 @@ const REGISTERS: usize = if cfg!(target_arch = "x86") { 8 } else { 16 };
 unsafe impl Vector for F32x4 {
     const LANES: usize = 4;
     const PASS: u32 = REGISTERS.ilog2() - 1;
-    const ROWS: usize = REGISTERS - 2;
+    // Two are left, where 8 registers do not make more blocks of rows than there may be.
+    const ROWS: usize = if REGISTERS > 8 { REGISTERS - 2 } else { 8 };
     const PAIRS: usize = (REGISTERS - 4) / 2;
     type Wide = __m128d;
     type Bytes = __m128i;
