@@ -1,7 +1,7 @@
 //! Quantise and pack: multiply, convert (the CPU rounds half to even), saturate by packing.
 //!
 //! No clamp of the floats is needed: a row's factor bounds `|x · factor|` far below 2^31 (see the contract), and the
-//! packs saturate i32 → i16 → i8. Row sums come from `sad` against zero, one for each 32 or 64 values, or from sums of pairs.
+//! packs saturate i32 → i16 → i8. Row sums come from `sad` against zero, one for each 32 or 64 values.
 
 use core::mem::MaybeUninit;
 
@@ -22,7 +22,7 @@ pub(crate) unsafe fn quantize_i8<V: Vector>(x: &[f32], factor: f32, q: &mut [May
             sum = V::bytes_sum(sum, bytes);
             V::bytes_store(bytes, q.as_mut_ptr().add(i).cast());
         }
-        V::bytes_total(sum, whole)
+        fold::<V>(sum, whole)
     };
     sum + scalar::quantize_i8(&x[whole..], factor, &mut q[whole..])
 }
@@ -42,7 +42,7 @@ pub(crate) unsafe fn quantize_i4<V: Vector>(x: &[f32], factor: f32, q: &mut [May
             sum = V::bytes_sum(V::bytes_sum(sum, first), second);
             V::bytes_store(V::bytes_to_nibbles(first, second), q.as_mut_ptr().add(i / 2).cast());
         }
-        V::bytes_total(sum, whole)
+        fold::<V>(sum, whole)
     };
     sum + scalar::quantize_i4(&x[whole..], factor, &mut q[whole / 2..])
 }
@@ -59,6 +59,15 @@ unsafe fn load_i8<V: Vector>(x: *const f32, factors: V) -> V::Bytes {
             V::load(x.add(3 * V::LANES)).mul(factors),
         ])
     }
+}
+
+/// The sum of `count` bytes from [`Vector::bytes_sum`].
+#[inline(always)]
+unsafe fn fold<V: Vector>(sum: V::Bytes, count: usize) -> i32 {
+    let mut lanes = [0u64; 8];
+    // SAFETY: the module's contract; at most 64 bytes.
+    unsafe { V::bytes_store(sum, lanes.as_mut_ptr().cast()) };
+    lanes.iter().sum::<u64>() as i32 - 128 * count as i32
 }
 
 /// See [`Kernels::widen_i4`](crate::kernels::contract::Kernels::widen_i4).

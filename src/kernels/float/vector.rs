@@ -66,17 +66,9 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn to_i8(block: [Self; 4]) -> Self::Bytes;
     /// To `4 · LANES` bytes from `dst` on.
     unsafe fn bytes_store(bytes: Self::Bytes, dst: *mut u8);
-    /// Zero, and `sum +` each run of eight bytes, signed, `+ 8·128`, in 64-bit lanes; or what [`Vector::bytes_total`] takes.
+    /// Zero, and `sum +` each run of eight bytes, signed, `+ 8·128`, in 64-bit lanes.
     unsafe fn bytes_zero() -> Self::Bytes;
     unsafe fn bytes_sum(sum: Self::Bytes, bytes: Self::Bytes) -> Self::Bytes;
-    /// The sum of the `count` signed bytes that were added to zero.
-    #[inline(always)]
-    unsafe fn bytes_total(sum: Self::Bytes, count: usize) -> i32 {
-        let mut lanes = [0u64; 8];
-        // SAFETY: the features, as promised; at most 64 bytes.
-        unsafe { Self::bytes_store(sum, lanes.as_mut_ptr().cast()) };
-        lanes.iter().sum::<u64>() as i32 - 128 * count as i32
-    }
     /// Clamps signed bytes to −8..=7.
     unsafe fn bytes_clamp_i4(bytes: Self::Bytes) -> Self::Bytes;
     /// Low nibbles of neighbours to one byte, the even one low; `first` before `second`.

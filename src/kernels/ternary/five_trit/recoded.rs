@@ -1,4 +1,4 @@
-//! Sizes of recoded int4 activations. With them, `FiveTrit` bytes are multiplied without bringing out a digit; what
+//! Recoded int4 activations. With them, `FiveTrit` bytes are multiplied without bringing out a digit; what
 //! they hold is said in [`dot_u8s8`](super::dot_u8s8) and [`maddubs`](super::maddubs).
 
 use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS};
@@ -14,7 +14,6 @@ pub(crate) const RECODED_BLOCK: usize = BLOCK_COLUMNS + 8;
 pub(crate) const RECODED_QUARTER: usize = 3 * RECODED_BLOCK + 4;
 
 /// [`ByteVector::recode`](crate::kernels::ternary::vector::ByteVector::recode) one by one, for any CPU.
-#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
 #[inline(always)]
 pub(crate) fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUARTER]) -> i32 {
     let (blocks, rest) = q.split_at(3 * BLOCK_COLUMNS);

@@ -74,10 +74,10 @@ unsafe impl Vector for F32x4 {
         fn bytes_store(bytes: int8x16_t, dst: *mut u8) { vst1q_s8(dst.cast(), bytes) }
         fn bytes_zero() -> int8x16_t { vdupq_n_s8(0) }
         fn bytes_sum(sum: int8x16_t, bytes: int8x16_t) -> int8x16_t {
-            // In i32 lanes.
-            vreinterpretq_s8_s32(vpadalq_s16(vreinterpretq_s32_s8(sum), vpaddlq_s8(bytes)))
+            let biased = veorq_u8(vreinterpretq_u8_s8(bytes), vdupq_n_u8(128));
+            let sum = vpadalq_u32(vreinterpretq_u64_s8(sum), vpaddlq_u16(vpaddlq_u8(biased)));
+            vreinterpretq_s8_u64(sum)
         }
-        fn bytes_total(sum: int8x16_t, _count: usize) -> i32 { vaddvq_s32(vreinterpretq_s32_s8(sum)) }
         fn bytes_clamp_i4(bytes: int8x16_t) -> int8x16_t { vminq_s8(vmaxq_s8(bytes, vdupq_n_s8(-8)), vdupq_n_s8(7)) }
         fn bytes_to_nibbles(first: int8x16_t, second: int8x16_t) -> int8x16_t {
             vsliq_n_s8::<4>(vuzp1q_s8(first, second), vuzp2q_s8(first, second))
