@@ -18,7 +18,7 @@ use crate::kernels::contract::Kernels;
 use crate::kernels::ternary::instantiate::dot_products;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: dot_products! {
+    product: &dot_products! {
         Rows4<Dotprod>, "neon,dotprod", dot_u8s8,
         1 => 4, 2 => 4, 3 => 4, 4 => 4, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
         five_trit_int4[one_token_int4_shared]: 1 => 8, 2 => 2, 3 => 2, 4 => 2;

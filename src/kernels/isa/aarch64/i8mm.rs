@@ -12,7 +12,7 @@ use crate::kernels::ternary::instantiate::dot_products;
 use crate::kernels::ternary::vector::MatrixVector;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: dot_products! {
+    product: &dot_products! {
         Rows4<I8mm>, "neon,dotprod,i8mm", matrix,
         1 => 4, 2 => 4, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
         five_trit_int4[one_token_int4_shared]: 1 => 8, 2 => 2, 3 => 2, 4 => 2;

@@ -33,7 +33,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     widen_i4,
     dequantize,
     attention: attention::PORTABLE,
-    product: multiply_add_products! {
+    product: &multiply_add_products! {
         Rows4<Neon>, "neon",
         two_bit_int8: 1 => 4, 2 => 2, 3 => 2, 4 => 2;
         two_bit_int4: 1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
