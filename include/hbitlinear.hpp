@@ -35,18 +35,25 @@ template <typename T>
 class span {
 public:
     constexpr span() noexcept = default;
+    /** `size` elements from `data` on. */
     constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
 
+    /** All of an array, vector or the like. */
     template <typename Range,
               typename = std::enable_if_t<
                   !std::is_same_v<std::decay_t<Range>, span> &&
                   std::is_convertible_v<std::remove_pointer_t<decltype(std::data(std::declval<Range &>()))> (*)[], T (*)[]>>>
     constexpr span(Range &&range) noexcept : data_(std::data(range)), size_(std::size(range)) {}
 
+    /** The first element. */
     constexpr T *data() const noexcept { return data_; }
+    /** How many elements. */
     constexpr std::size_t size() const noexcept { return size_; }
+    /** For loops. */
     constexpr T *begin() const noexcept { return data_; }
+    /** One behind the last element. */
     constexpr T *end() const noexcept { return data_ + size_; }
+    /** An element; `index` is less than size(). */
     constexpr T &operator[](std::size_t index) const noexcept { return data_[index]; }
     /** From an element on; `start` is at most size(). */
     constexpr span from(std::size_t start) const noexcept { return {data_ + start, size_ - start}; }
@@ -59,8 +66,10 @@ private:
 /** Why a call failed. */
 class error : public std::exception {
 public:
+    /** What a function of C said. */
     explicit error(const hbl_error &detail) noexcept : detail_(detail) {}
 
+    /** The status, not HBL_STATUS_OK for what was thrown. */
     hbl_status status() const noexcept { return detail_.status; }
     /** The row that was refused, or HBL_NO_ROW. */
     std::uint64_t row() const noexcept { return detail_.row; }
@@ -75,14 +84,20 @@ private:
 template <typename T>
 class [[nodiscard]] expected {
 public:
+    /** A value. */
     expected(T value) noexcept : value_(std::move(value)), failure_(hbl_error{}) {}
+    /** Why there is none. */
     expected(const hbl::error &failure) noexcept : value_(), failure_(failure) {}
 
+    /** Whether there is a value. */
     explicit operator bool() const noexcept { return failure_.status() == HBL_STATUS_OK; }
     /** The value; a default one if there is none. */
     const T &operator*() const noexcept { return value_; }
+    /** The value, to be changed or moved from. */
     T &operator*() noexcept { return value_; }
+    /** A part of the value. */
     const T *operator->() const noexcept { return &value_; }
+    /** A part of the value, to be changed. */
     T *operator->() noexcept { return &value_; }
     /** What failed; its status is HBL_STATUS_OK if nothing did. */
     const hbl::error &error() const noexcept { return failure_; }
@@ -92,13 +107,17 @@ private:
     hbl::error failure_;
 };
 
+/** Nothing, or why it failed. */
 template <>
 class [[nodiscard]] expected<void> {
 public:
     expected() noexcept : failure_(hbl_error{}) {}
+    /** Why it failed. */
     expected(const hbl::error &failure) noexcept : failure_(failure) {}
 
+    /** Whether it succeeded. */
     explicit operator bool() const noexcept { return failure_.status() == HBL_STATUS_OK; }
+    /** What failed; its status is HBL_STATUS_OK if nothing did. */
     const hbl::error &error() const noexcept { return failure_; }
 
 private:
@@ -267,11 +286,13 @@ inline outcome<void> quantize(std::uint32_t backend, std::uint32_t rule, float e
 /** A Hadamard matrix, an outer factor of transforms. */
 class matrix {
 public:
+    /** That of an order in a named family, see hbl_matrix_named. */
     static outcome<matrix> named(const char *family, std::size_t order) {
         return detail::fill(matrix{}, [=](matrix &made, hbl_error &error) {
             return hbl_matrix_named(family, order, &made.handle_, &error);
         });
     }
+    /** Words of storage of the caller's own matrix. */
     static outcome<std::size_t> storage_len(std::size_t order) {
         return detail::fill(std::size_t{}, [=](std::size_t &words, hbl_error &error) {
             return hbl_matrix_storage_len(order, &words, &error);
@@ -283,6 +304,7 @@ public:
             return hbl_matrix_pack(order, signs.data(), signs.size(), storage.data(), storage.size(), &made.handle_, &error);
         });
     }
+    /** The handle, for functions of C. */
     const hbl_matrix &get() const noexcept { return handle_; }
 
 private:
@@ -297,6 +319,7 @@ public:
     /** Around a handle that C made, such as hbl_contract_layer. */
     explicit transform(const hbl_transform &handle) noexcept : handle_(handle) {}
 
+    /** By its name, see hbl_transform_named. */
     static outcome<transform> named(const char *name) {
         return detail::fill(transform{}, [=](transform &made, hbl_error &error) {
             return hbl_transform_named(name, &made.handle_, &error);
@@ -308,27 +331,35 @@ public:
             return hbl_transform_new(factors.data(), factors.size(), power_of_two, &made.handle_, &error);
         });
     }
+    /** Of rows of so many blocks, see hbl_transform_set_blocks. */
     outcome<void> set_blocks(std::size_t blocks) { return detail::call(hbl_transform_set_blocks, &handle_, blocks); }
+    /** With signs, which must live as long: see hbl_transform_set_signs. */
     outcome<void> set_signs(span<const std::int8_t> signs) {
         return detail::call(hbl_transform_set_signs, &handle_, signs.data(), signs.size());
     }
+    /** Elements of a row. */
     outcome<std::size_t> row_len() const {
         return detail::fill(std::size_t{}, [this](std::size_t &length, hbl_error &error) {
             return hbl_transform_row_len(&handle_, &length, &error);
         });
     }
+    /** Rows in place. */
     outcome<void> forward(std::uint32_t backend, span<float> x) const {
         return detail::call(hbl_hadamard_forward_f32, backend, &handle_, x.data(), x.size());
     }
+    /** The transpose, rows in place. */
     outcome<void> transpose(std::uint32_t backend, span<float> x) const {
         return detail::call(hbl_hadamard_transpose_f32, backend, &handle_, x.data(), x.size());
     }
+    /** Rows of f64 in place. */
     outcome<void> forward(span<double> x) const {
         return detail::call(hbl_hadamard_forward_f64, &handle_, x.data(), x.size());
     }
+    /** The transpose of rows of f64, in place. */
     outcome<void> transpose(span<double> x) const {
         return detail::call(hbl_hadamard_transpose_f64, &handle_, x.data(), x.size());
     }
+    /** The handle, for functions of C. */
     const hbl_transform &get() const noexcept { return handle_; }
 
 private:
@@ -367,8 +398,11 @@ inline hbl_weight_spec weight_spec(std::size_t outputs, std::size_t inputs, hbl_
     spec.group = group;
     return spec;
 }
+/** What packed weights take. */
 struct packed_lengths {
+    /** Bytes of the blob. */
     std::size_t blob = 0;
+    /** How many scales. */
     std::size_t scales = 0;
 };
 /** Bytes of the packed blob, and its number of scales. */
@@ -384,6 +418,7 @@ public:
     /** Of no use until it is assigned: every call refuses it. */
     weights() noexcept = default;
 
+    /** Packs ternary weights and their scales into a blob, see hbl_weights_pack. */
     static outcome<void> pack(const hbl_weight_spec &spec, span<const std::int8_t> ternary, span<const float> scales,
                               span<std::uint8_t> blob) {
         return detail::call(hbl_weights_pack, &spec, ternary.data(), ternary.size(), scales.data(), scales.size(),
@@ -395,27 +430,33 @@ public:
             return hbl_weights_blob_len(start.data(), start.size(), &length, &error);
         });
     }
+    /** Reads the whole blob and trusts nothing, see hbl_weights_open. */
     static outcome<weights> open(span<const std::uint8_t> blob) {
         return detail::fill(weights{}, [=](weights &opened, hbl_error &error) {
             return hbl_weights_open(blob.data(), blob.size(), &opened.handle_, &error);
         });
     }
+    /** Checks the header alone, see hbl_weights_open_verified. */
     static outcome<weights> open_verified(span<const std::uint8_t> blob) {
         return detail::fill(weights{}, [=](weights &opened, hbl_error &error) {
             return hbl_weights_open_verified(blob.data(), blob.size(), &opened.handle_, &error);
         });
     }
+    /** Shape and format. */
     outcome<hbl_weight_spec> spec() const {
         return detail::fill(describe<hbl_weight_spec>(), [this](hbl_weight_spec &spec, hbl_error &error) {
             return hbl_weights_spec(&handle_, &spec, &error);
         });
     }
+    /** The weights and scales, one by one. */
     outcome<void> unpack(span<std::int8_t> ternary, span<float> scales) const {
         return detail::call(hbl_weights_unpack, &handle_, ternary.data(), ternary.size(), scales.data(), scales.size());
     }
+    /** The same weights in another layout. */
     outcome<void> repack(hbl_layout layout, span<std::uint8_t> blob) const {
         return detail::call(hbl_weights_repack, &handle_, static_cast<std::uint32_t>(layout), blob.data(), blob.size());
     }
+    /** The handle, for functions of C. */
     const hbl_weights &get() const noexcept { return handle_; }
 
 private:
@@ -523,6 +564,7 @@ public:
     /** Of no use until it is assigned: every call refuses it. */
     container() noexcept = default;
 
+    /** Opens a file in memory, see hbl_container_open. */
     static outcome<container> open(span<const std::uint8_t> file) {
         return detail::fill(container{}, [=](container &opened, hbl_error &error) {
             return hbl_container_open(file.data(), file.size(), &opened.handle_, &error);
@@ -534,22 +576,27 @@ public:
             return hbl_container_len(&handle_, &count, &error);
         });
     }
+    /** An entry by its number. */
     outcome<hbl_entry> entry(std::size_t number) const {
         return detail::fill(describe<hbl_entry>(), [&](hbl_entry &entry, hbl_error &error) {
             return hbl_container_entry(&handle_, number, &entry, &error);
         });
     }
+    /** An entry by its name. */
     outcome<hbl_entry> find(const char *name) const {
         return detail::fill(describe<hbl_entry>(), [&](hbl_entry &entry, hbl_error &error) {
             return hbl_container_find(&handle_, name, &entry, &error);
         });
     }
+    /** Reads an entry's data and checks it, see hbl_container_verify. */
     outcome<void> verify(std::size_t number) const { return detail::call(hbl_container_verify, &handle_, number); }
+    /** An entry's weights, read and checked. */
     outcome<hbl::weights> weights(std::size_t number) const {
         return detail::fill(hbl::weights{}, [&](hbl::weights &opened, hbl_error &error) {
             return hbl_container_weights(&handle_, number, &opened.handle_, &error);
         });
     }
+    /** An entry's weights, of which the header alone is checked. */
     outcome<hbl::weights> weights_verified(std::size_t number) const {
         return detail::fill(hbl::weights{}, [&](hbl::weights &opened, hbl_error &error) {
             return hbl_container_weights_verified(&handle_, number, &opened.handle_, &error);
@@ -568,11 +615,13 @@ public:
     /** Of no use until it is assigned: every call refuses it. */
     cache() noexcept = default;
 
+    /** Bytes of memory of such a cache. */
     static outcome<std::size_t> bytes_len(const hbl_cache_spec &spec) {
         return detail::fill(std::size_t{}, [&](std::size_t &bytes, hbl_error &error) {
             return hbl_cache_bytes_len(&spec, &bytes, &error);
         });
     }
+    /** An empty one. */
     static outcome<cache> create(const hbl_cache_spec &spec, span<std::uint8_t> memory) {
         return detail::fill(cache{}, [&](cache &made, hbl_error &error) {
             return hbl_cache_create(&spec, memory.data(), memory.size(), &made.handle_, &error);
@@ -584,6 +633,7 @@ public:
             return hbl_cache_len(&handle_, &tokens, &error);
         });
     }
+    /** Forgets all tokens but the first ones. */
     outcome<void> truncate(std::size_t tokens) { return detail::call(hbl_cache_truncate, &handle_, tokens); }
     /** Rows are the strides apart; 0 means contiguous. */
     outcome<void> append(std::uint32_t backend, std::size_t tokens, span<const float> keys, std::size_t keys_stride,
@@ -591,6 +641,7 @@ public:
         return detail::call(hbl_cache_append, backend, &handle_, tokens, keys.data(), keys.size(), keys_stride,
                             values.data(), values.size(), values_stride);
     }
+    /** The handle, for functions of C. */
     const hbl_cache &get() const noexcept { return handle_; }
 
 private:
@@ -635,7 +686,10 @@ inline outcome<std::size_t> conformance_workspace_len(std::uint32_t grid) {
 }
 /** What a group's digest is, and what it is everywhere. */
 struct conformance {
-    std::uint64_t digest, expected;
+    /** What this backend gives. */
+    std::uint64_t digest;
+    /** What every machine must give. */
+    std::uint64_t expected;
 };
 inline outcome<conformance> conformance_digest(std::uint32_t backend, std::uint32_t group, std::uint32_t grid,
                                                span<std::uint8_t> workspace) {

@@ -25,15 +25,21 @@
 //! |---|---|
 //! | `half` | layers also take f16 and bf16 ([`Element`]) |
 //! | `rayon` | `par_product`: the product on rayon's threads; needs std |
+//! | `proptest` | `check`: strategies and a harness for kernels of one's own; needs std |
 //!
-//! Neither is on by default.
+//! None is on by default.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The vector traits' kernels have no user where there is no vector backend yet.
 #![cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")), allow(dead_code))]
 
+#[cfg(feature = "proptest")]
+extern crate std;
+
 mod buffer;
+#[cfg(feature = "proptest")]
+pub mod check;
 pub mod conformance;
 pub mod container;
 mod error;

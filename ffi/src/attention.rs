@@ -8,7 +8,7 @@ use super::backend::backend;
 use super::describe::{Description, describe, description};
 use super::error::{Result, guard, hbl_error};
 use super::handle::{Prepared, Seal, open, prepare};
-use super::input::strided;
+use super::input::{row_names, strided};
 use super::memory::{Reads, Regions, Writes};
 use super::product::hbl_range;
 use super::status::hbl_status;
@@ -210,8 +210,9 @@ pub unsafe extern "C" fn hbl_cache_append(
             let (writes, _) = Writes::new().and("cache", cache, 1)?;
             let (writes, _) = writes.and("memory of the cache", memory, spec.bytes_len())?;
             let (reads, row) = (writes.reads(), spec.kv_heads() * spec.head_size());
-            let keys = strided(&reads, keys, keys_len, tokens, row, keys_stride)?;
-            let values = strided(&reads, values, values_len, tokens, row, values_stride)?;
+            let keys = strided(&reads, row_names!("keys"), keys, keys_len, tokens, row, keys_stride)?;
+            let values =
+                strided(&reads, row_names!("values"), values, values_len, tokens, row, values_stride)?;
             change(cache, |cache| cache.append(backend, keys, values))
         }
     };

@@ -90,8 +90,28 @@ unsafe fn rows<'a, T: Element>(
     inputs: usize,
 ) -> Result<Input<'a, T>> {
     // SAFETY: as promised.
-    unsafe { strided(reads, it.data.cast(), it.len, it.tokens, inputs, it.stride) }
+    unsafe { strided(reads, row_names!("x"), it.data.cast(), it.len, it.tokens, inputs, it.stride) }
 }
+
+/// What errors call rows that have a stride.
+#[derive(Clone, Copy)]
+pub(crate) struct RowNames {
+    pub(crate) rows: &'static str,
+    pub(crate) stride: &'static str,
+    pub(crate) extent: &'static str,
+}
+
+/// The [`RowNames`] of an argument.
+macro_rules! row_names {
+    ($name:literal) => {
+        super::input::RowNames {
+            rows: $name,
+            stride: concat!("stride of ", $name),
+            extent: concat!("tokens * stride of ", $name),
+        }
+    };
+}
+pub(crate) use row_names;
 
 /// Rows of `inputs` elements, `stride` apart (0: contiguous), within a buffer of `len` elements.
 ///
@@ -100,6 +120,7 @@ unsafe fn rows<'a, T: Element>(
 #[inline(always)]
 pub(crate) unsafe fn strided<'a, T: Element>(
     reads: &Reads<impl Regions>,
+    names: RowNames,
     start: *const T,
     len: usize,
     tokens: usize,
@@ -108,17 +129,17 @@ pub(crate) unsafe fn strided<'a, T: Element>(
 ) -> Result<Input<'a, T>> {
     let stride = if stride == 0 { inputs } else { stride };
     if stride < inputs {
-        return Err(Error::Stride { argument: "stride of x", expected: inputs, actual: stride }.into());
+        return Err(Error::Stride { argument: names.stride, expected: inputs, actual: stride }.into());
     }
-    let overflow = Error::SizeOverflow { argument: "tokens * stride of x" };
+    let overflow = Error::SizeOverflow { argument: names.extent };
     let expected = match tokens.checked_sub(1) {
         None => 0,
         Some(last) => last.checked_mul(stride).and_then(|last| last.checked_add(inputs)).ok_or(overflow)?,
     };
     if len < expected {
-        return Err(Error::Length { argument: "x", expected, actual: len }.into());
+        return Err(Error::Length { argument: names.rows, expected, actual: len }.into());
     }
-    let x = reads.buffer("x", start, expected)?;
+    let x = reads.buffer(names.rows, start, expected)?;
     // SAFETY: not null and aligned as declared; valid as promised.
     Ok(unsafe { Input::from_raw(x.start(), tokens, stride) })
 }

@@ -5,7 +5,7 @@ use core_crate::{Activations, ActivationsMut, Bits, NonFinite, Quantizer, Rule};
 use super::backend::backend;
 use super::describe::{Description, describe, description};
 use super::error::{Failure, Result, guard, hbl_error};
-use super::input::strided;
+use super::input::{row_names, strided};
 use super::memory::{And, Nothing, Readable, Reads, Regions, Writable, Writes};
 use super::status::hbl_status;
 
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn hbl_quantize(
         // SAFETY: valid by the header's rules.
         unsafe {
             let (writes, room) = WrittenActivations::declare(activations)?;
-            let x = strided(&writes.reads(), x, x_len, room.tokens, room.inputs, x_stride)?;
+            let x = strided(&writes.reads(), row_names!("x"), x, x_len, room.tokens, room.inputs, x_stride)?;
             quantizer.forward(backend, x, room.borrow()?)?;
         }
         Ok(())

@@ -18,6 +18,9 @@ use hbitlinear::{Backend, BackendId, Layout, StateBits};
 #[allow(dead_code, reason = "its main")]
 #[path = "../../examples/quickstart.rs"]
 mod quickstart;
+#[allow(dead_code, reason = "its main")]
+#[path = "../../examples/vectors.rs"]
+mod vectors;
 
 #[path = "programs/arguments.rs"]
 mod arguments;
@@ -187,6 +190,24 @@ fn the_quick_start_prints_what_it_should() -> Outcome {
         assert_eq!(y.len(), 3, "{printed}");
         assert!(y[0] > 0.0, "{printed}");
     }
+    Ok(())
+}
+
+/// Plain kernels in C meet the vectors, and not if one of their bytes is another.
+#[cfg_attr(not(native_linux), ignore = "programs are built and run on Linux, for the machine itself")]
+#[test]
+fn c_reads_the_test_vectors() -> Outcome {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vectors.bin");
+    let mut bytes = vectors::vectors()?;
+    fs::write(&path, &bytes)?;
+    let program = compile("examples/read_vectors.c", "c11", Link::Static)?;
+    println!("{} bytes, {}", bytes.len(), succeed(program.command().arg(&path))?);
+    // The first output of the first product, of 1 x 1 x 1.
+    bytes[8 + 36 + 2] ^= 1;
+    fs::write(&path, &bytes)?;
+    let output = program.command().arg(&path).output()?;
+    let printed = String::from_utf8(output.stdout)?;
+    assert!(output.status.code() == Some(1) && printed.starts_with("record 0, of kind 1"), "{printed}");
     Ok(())
 }
 

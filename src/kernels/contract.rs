@@ -52,18 +52,43 @@ pub(crate) struct Kernels {
 
     /// Nibbles to bytes: `dst[2i], dst[2i+1] = low, high nibble of src[i]`, sign-extended.
     /// `dst.len() = 2 · src.len()`.
-    pub(crate) widen_i4: unsafe fn(src: &[u8], dst: &mut [i8]),
+    pub(crate) widen_i4: WidenI4,
 
     /// `y[16 p + r] = ((sums[p · stride][r] − total) · alphas[16 p + r]) · scale`, the difference wrapping and rounded to f32;
     /// no fused multiply-add. `y` and `alphas` have 16 elements for each panel, `y` is written, and `sums` reaches to
     /// the last one's.
     pub(crate) dequantize: Dequantize,
 
-    /// The products.
-    pub(crate) product: Product,
+    /// The products: by reference, as the table is looked up at run time, and would keep all the rest in a program.
+    pub(crate) product: &'static Product,
 
     /// Attention.
     pub(crate) attention: super::attention::AttentionKernels,
+}
+
+impl Kernels {
+    /// What a product calls.
+    #[inline(always)]
+    pub(crate) const fn of_product(&self) -> ProductKernels {
+        ProductKernels { product: self.product, widen_i4: self.widen_i4, dequantize: self.dequantize }
+    }
+}
+
+/// The kernels that a product calls.
+#[derive(Clone, Copy)]
+pub(crate) struct ProductKernels {
+    product: &'static Product,
+    /// See [`Kernels::widen_i4`].
+    pub(crate) widen_i4: WidenI4,
+    /// See [`Kernels::dequantize`].
+    pub(crate) dequantize: Dequantize,
+}
+
+impl ProductKernels {
+    /// The kernels for some weights, activations and tokens.
+    pub(crate) fn get(&self, layout: Layout, bits: Bits, tokens: usize) -> TileKernels {
+        self.product.get(layout, bits, tokens)
+    }
 }
 
 /// See [`Kernels::scale_row`].
@@ -72,6 +97,9 @@ pub(crate) type ScaleRow =
 
 /// See [`Kernels::quantize_i8`].
 pub(crate) type QuantizeRow = unsafe fn(x: &[f32], factor: f32, q: &mut [MaybeUninit<u8>]) -> i32;
+
+/// See [`Kernels::widen_i4`].
+pub(crate) type WidenI4 = unsafe fn(src: &[u8], dst: &mut [i8]);
 
 /// See [`Kernels::dequantize`].
 pub(crate) type Dequantize = unsafe fn(

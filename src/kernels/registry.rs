@@ -55,15 +55,16 @@ macro_rules! registry {
                 }
             }
 
-            fn kernels(self) -> &'static Kernels {
+            #[inline(always)]
+            fn kernels<T>(self, part: impl Fn(&'static Kernels) -> T) -> T {
                 match self {
                     $(
                         // Nothing refers to the others, so that they are not linked.
                         BackendId::$variant if const { BackendId::$variant.is_built() } => {
-                            registry!(@kernels $arch, $($path)::+)
+                            part(registry!(@kernels $arch, $($path)::+))
                         }
                     )+
-                    _ => &scalar::KERNELS,
+                    _ => part(&scalar::KERNELS),
                 }
             }
         }
@@ -247,8 +248,11 @@ impl Backend {
         self.id.name()
     }
 
-    pub(crate) fn kernels(self) -> &'static Kernels {
-        self.id.kernels()
+    /// Some of its kernels. `part` takes them out of each backend's constant by itself, so that the optimiser sees which, and
+    /// a program is linked with no others.
+    #[inline(always)]
+    pub(crate) fn kernels<T>(self, part: impl Fn(&'static Kernels) -> T) -> T {
+        self.id.kernels(part)
     }
 }
 

@@ -46,7 +46,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
 fn on_every_backend(check: impl Fn(&Kernels)) {
     let mut seen = Vec::new();
     for backend in Backend::available() {
-        let kernels = backend.kernels();
+        let kernels = backend.kernels(|kernels| kernels);
         let own = [kernels.butterflies as usize, kernels.sign_columns as usize, kernels.quantize_i4 as usize];
         if seen.contains(&own) {
             eprintln!("backend {}: as one before", backend.name());

@@ -117,7 +117,7 @@ impl<'a> RmsNorm<'a> {
     ) -> &'y mut [f32] {
         if let Some(prologue) = self.prologue(root, x) {
             // SAFETY: `backend` proves the CPU's features; the caller's rows have one length, and there are values.
-            return unsafe { prologue.apply(y, backend.kernels().scale_row) };
+            return unsafe { prologue.apply(y, backend.kernels(|kernels| kernels.scale_row)) };
         }
         self.tiny_row(root, x, y);
         // SAFETY: just written.

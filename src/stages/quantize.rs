@@ -16,7 +16,6 @@ use super::input::Input;
 use super::statistics::{max_magnitude, mean_magnitude};
 use crate::error::{Error, Result, check_epsilon};
 use crate::kernels::Backend;
-use crate::kernels::contract::Kernels;
 use crate::kernels::scalar::{clamp_round, store_bytes, store_nibbles};
 use crate::layout::{Activations, ActivationsMut, Bits};
 
@@ -238,28 +237,21 @@ impl Quantizer {
             return Some((scale, 0));
         }
         let factor = self.rule.levels() / (statistic + f64::from(self.epsilon));
-        Some((scale, quantize_row(backend.kernels(), self.rule.bits(), x, factor, values)))
+        Some((scale, quantize_row(backend, self.rule.bits(), x, factor, values)))
     }
 }
 
-fn quantize_row(
-    kernels: &Kernels,
-    bits: Bits,
-    x: &[f32],
-    factor: f64,
-    values: &mut [MaybeUninit<u8>],
-) -> i32 {
+fn quantize_row(backend: Backend, bits: Bits, x: &[f32], factor: f64, values: &mut [MaybeUninit<u8>]) -> i32 {
     let narrow = factor as f32;
     if !narrow.is_finite() {
         return quantize_tiny_row(bits, x, factor, values);
     }
-    // SAFETY: the caller's `Backend` proves the CPU's features; `values` has `bits.row_bytes(x.len())` bytes.
-    unsafe {
-        match bits {
-            Bits::Eight => (kernels.quantize_i8)(x, narrow, values),
-            Bits::Four => (kernels.quantize_i4)(x, narrow, values),
-        }
-    }
+    let quantize = match bits {
+        Bits::Eight => backend.kernels(|kernels| kernels.quantize_i8),
+        Bits::Four => backend.kernels(|kernels| kernels.quantize_i4),
+    };
+    // SAFETY: `backend` proves the CPU's features; `values` has `bits.row_bytes(x.len())` bytes.
+    unsafe { quantize(x, narrow, values) }
 }
 
 /// A row so small that its factor overflows f32: the product is taken in f64.

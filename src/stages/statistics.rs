@@ -11,13 +11,13 @@ const LEAST_MEAN_SQUARE: f64 = 1.0 / (1_u128 << 100) as f64;
 /// The largest magnitude; a NaN or an infinity if there is one.
 pub(super) fn max_magnitude(backend: Backend, x: &[f32]) -> f32 {
     // SAFETY: `backend` proves the CPU's features.
-    f32::from_bits(unsafe { (backend.kernels().max_magnitude_bits)(x) })
+    f32::from_bits(unsafe { backend.kernels(|kernels| kernels.max_magnitude_bits)(x) })
 }
 
 /// `mean(|x|)`; finite if and only if every element is.
 pub(super) fn mean_magnitude(backend: Backend, x: &[f32]) -> f64 {
     // SAFETY: `backend` proves the CPU's features.
-    let sum = unsafe { (backend.kernels().sum_magnitude)(x) };
+    let sum = unsafe { backend.kernels(|kernels| kernels.sum_magnitude)(x) };
     let sum = if sum.is_finite() { sum } else { wide_sum(x, f64::abs) };
     sum / x.len() as f64
 }
@@ -25,7 +25,7 @@ pub(super) fn mean_magnitude(backend: Backend, x: &[f32]) -> f64 {
 /// `mean(x²)`; finite if and only if every element is.
 pub(super) fn mean_square(backend: Backend, x: &[f32]) -> f64 {
     // SAFETY: `backend` proves the CPU's features.
-    let mean = unsafe { (backend.kernels().sum_square)(x) } / x.len() as f64;
+    let mean = unsafe { backend.kernels(|kernels| kernels.sum_square)(x) } / x.len() as f64;
     if mean.is_finite() && mean >= LEAST_MEAN_SQUARE { mean } else { wide_sum(x, |x| x * x) / x.len() as f64 }
 }
 

@@ -274,17 +274,18 @@ impl<'a> Transform<'a> {
         prologue: Prologue<'_>,
         row: &mut [MaybeUninit<f32>],
     ) {
-        let kernels = backend.kernels();
+        let butterflies = backend.kernels(|kernels| kernels.butterflies);
+        let sign_columns = backend.kernels(|kernels| kernels.sign_columns);
         let signs = if direction == Direction::Forward { self.signs } else { None };
         let prologue = Prologue { signs, ..prologue };
         let outer = self.factors().count();
         // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two; the rest is promised.
-        unsafe { (kernels.butterflies)(prologue, row, self.log2, self.scale_after(outer)) };
+        unsafe { butterflies(prologue, row, self.log2, self.scale_after(outer)) };
         // SAFETY: written by the kernel.
         let row = unsafe { init(row) };
         // SAFETY: as above; a row is a multiple of the run that `outer` passes.
         self.outer_factors(direction, row, |row, stride, matrix, scale| unsafe {
-            (kernels.sign_columns)(row, stride, matrix, scale);
+            sign_columns(row, stride, matrix, scale);
         });
     }
 

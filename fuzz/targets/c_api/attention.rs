@@ -22,19 +22,27 @@ use super::program::Program;
 const NULL: *mut hbl_error = core::ptr::null_mut();
 const BITS: &[u32] = &[3, 4, 8, 16, 32];
 
+/// Memory of a cache, whose places depend on where in 64 bytes it begins.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(align(64))]
+struct Line([u8; 64]);
+
 /// A cache in memory that stays, and the core's own of the same tokens.
 pub(super) struct Kept {
     handle: hbl_cache,
-    memory: Vec<u8>,
+    memory: Vec<Line>,
     spec: CacheSpec,
-    same: Vec<u8>,
+    same: Vec<Line>,
     len: usize,
 }
 
 impl Kept {
     fn core(&mut self) -> Cache<'_> {
-        // SAFETY: the bytes that a cache of this shape and so many tokens left there.
-        unsafe { self.spec.resume(Buffer::from(&mut self.same[..]), self.len) }.expect("its own memory")
+        // SAFETY: so many bytes at least, that a cache of this shape and so many tokens left there.
+        unsafe {
+            let memory = Buffer::from_raw(self.same.as_mut_ptr().cast(), self.spec.bytes_len());
+            self.spec.resume(memory, self.len).expect("its own memory")
+        }
     }
 
     fn check(&self) {
@@ -82,10 +90,11 @@ impl Program {
         let spec = spec.expect("what C accepts");
         assert_eq!(spec.bytes_len(), bytes);
         // Again, in memory that stays.
-        let (mut memory, same) = (vec![0xA5; bytes], vec![0xA5; bytes]);
+        let lines = vec![Line([0xA5; 64]); bytes.div_ceil(64)];
+        let (mut memory, same) = (lines.clone(), lines);
         // SAFETY: as above.
         let status =
-            unsafe { hbl_cache_create(&described.it, memory.as_mut_ptr(), bytes, &mut handle, NULL) };
+            unsafe { hbl_cache_create(&described.it, memory.as_mut_ptr().cast(), bytes, &mut handle, NULL) };
         assert_eq!(status, 0);
         self.cache = Some(Kept { handle, memory, spec, same, len: 0 });
     }

@@ -2,6 +2,7 @@
 
 use core::cell::RefCell;
 use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hbitlinear_fuzz::guarded::GuardedBuffer;
 
@@ -11,6 +12,10 @@ use super::library::status::{hbl_status, hbl_status_text};
 
 /// Bytes of the largest buffer, a workspace.
 const ROOM: usize = 3 << 19;
+
+/// Calls that were made, and those of them that were refused.
+pub(super) static CALLS: AtomicU64 = AtomicU64::new(0);
+pub(super) static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static ROOMS: RefCell<Vec<GuardedBuffer>> = RefCell::new((0..8).map(|_| GuardedBuffer::new(ROOM)).collect());
@@ -196,6 +201,8 @@ fn status(
     let mut error: hbl_error = unsafe { core::mem::zeroed() };
     error.status = -1;
     let status = call(buffers, if silent { core::ptr::null_mut() } else { &mut error });
+    CALLS.fetch_add(1, Relaxed);
+    REFUSED.fetch_add(u64::from(status != 0), Relaxed);
     assert!((0..=40).contains(&status) && status != 24, "status {status}");
     if !silent {
         assert_eq!((error.status, error.reserved), (status, 0));

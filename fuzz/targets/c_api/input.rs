@@ -4,12 +4,6 @@ use hbitlinear_fuzz::rows::Floats;
 use hbitlinear_fuzz::transform::Own;
 use libfuzzer_sys::arbitrary;
 
-#[derive(arbitrary::Arbitrary, Debug)]
-pub(super) struct Input<'a> {
-    pub(super) backend: u8,
-    pub(super) calls: Vec<Step<'a>>,
-}
-
 /// A call, and what is wrong with it.
 #[derive(arbitrary::Arbitrary, Debug)]
 pub(super) struct Step<'a> {

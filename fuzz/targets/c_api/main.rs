@@ -27,13 +27,19 @@ mod weights;
 #[path = "../../../ffi/src/lib.rs"]
 mod library;
 
-use input::Input;
-use libfuzzer_sys::fuzz_target;
+use input::Step;
+use libfuzzer_sys::{arbitrary, fuzz_target};
 use program::Program;
+
+#[derive(arbitrary::Arbitrary, Debug)]
+struct Input<'a> {
+    backend: u8,
+    calls: Vec<Step<'a>>,
+}
 
 fuzz_target!(|input: Input| {
     buffers::with_rooms(|rooms| {
-        let mut program = Program::new(&input);
+        let mut program = Program::new(input.backend);
         for step in input.calls.iter().take(24) {
             program.run(rooms, step);
         }

@@ -10,7 +10,7 @@ use hbitlinear_fuzz::guarded::GuardedBuffer;
 
 use super::attention::Kept;
 use super::buffers::{Buffers, Kind, call};
-use super::input::{Call, Input, Odd, Step, Wrong};
+use super::input::{Call, Odd, Step, Wrong};
 use super::library::backend::{
     hbl_backend_available, hbl_backend_best, hbl_backend_from_name, hbl_backend_list, hbl_backend_name,
 };
@@ -40,11 +40,11 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn new(input: &Input<'_>) -> Program {
+    pub(super) fn new(backend: u8) -> Program {
         let backends: Vec<u32> =
             Backend::available().map(|backend| backend.id() as u32).chain([u32::MAX]).collect();
         Program {
-            backend: backends[usize::from(input.backend) % backends.len()],
+            backend: backends[usize::from(backend) % backends.len()],
             transform: hbl_transform { opaque: [0; 64] },
             named: None,
             matrices: Vec::new(),

@@ -20,6 +20,8 @@ use super::program::Program;
 
 /// The statuses of what is found on the way through a tensor.
 const STOPS: [i32; 3] = [13, 14, 32];
+/// Of memory that is written with what is read.
+const OVERLAP: i32 = 5;
 
 const NULL: *mut super::library::error::hbl_error = core::ptr::null_mut();
 
@@ -94,7 +96,10 @@ impl Program {
         let mut parts = [hbl_part { opaque: [0; 16] }; 2];
         let blob = b.add(Kind::Written, &vec![0x99_u8; blob_len]);
         let cut = (usize::from(how / 4) * 16).min(outputs);
-        let ok = call_that_may_stop(b, silent, &STOPS, |b, error| {
+        // A tensor that lies in the blob: the first rows may lie apart from it, and be written, before others do not.
+        let stops = [STOPS[0], STOPS[1], STOPS[2], OVERLAP];
+        let stops = if how.is_multiple_of(2) { &stops[..3] } else { &stops };
+        let ok = call_that_may_stop(b, silent, stops, |b, error| {
             (described.it.bytes, described.it.bytes_len) = (b.ptr(bytes), b.len(bytes));
             let (o, len) = (b.ptr(blob), b.len(blob));
             // SAFETY: as for all calls.

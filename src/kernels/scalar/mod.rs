@@ -23,7 +23,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     quantize_i4,
     widen_i4,
     dequantize,
-    product: ternary::PORTABLE,
+    product: &ternary::PORTABLE,
     attention: attention::PORTABLE,
 };
 

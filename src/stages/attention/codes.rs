@@ -16,8 +16,9 @@ pub(super) fn quantize_each(
     let mut codes = [0; RUN];
     for (run, x) in x.chunks(RUN).enumerate() {
         if gamma > 0.0 {
+            let quantize = backend.kernels(|kernels| kernels.attention.quantize);
             // SAFETY: `backend` proves the CPU's features; one length, and no element is beyond γ, which is finite.
-            unsafe { (backend.kernels().attention.quantize)(x, gamma, levels, &mut codes[..x.len()]) };
+            unsafe { quantize(x, gamma, levels, &mut codes[..x.len()]) };
         }
         for (i, &code) in codes[..x.len()].iter().enumerate() {
             take(run * RUN + i, code);

@@ -15,16 +15,18 @@ use crate::kernels::Backend;
 /// assert_eq!(scores, [0.5, 0.5, 0.0]);
 /// ```
 pub fn softmax(backend: Backend, scores: &mut [f32]) {
-    let kernels = backend.kernels();
+    let exponentials = backend.kernels(|kernels| kernels.attention.exponentials);
+    let sum_magnitude = backend.kernels(|kernels| kernels.sum_magnitude);
+    let multiply = backend.kernels(|kernels| kernels.attention.multiply);
     // SAFETY: `backend` proves the CPU's features.
     unsafe {
-        (kernels.attention.exponentials)(scores);
+        exponentials(scores);
         // No term is negative.
-        let sum = (kernels.sum_magnitude)(scores);
+        let sum = sum_magnitude(scores);
         if sum.is_nan() {
             scores.fill(f32::NAN);
         } else {
-            (kernels.attention.multiply)(scores, (1.0 / sum) as f32);
+            multiply(scores, (1.0 / sum) as f32);
         }
     }
 }

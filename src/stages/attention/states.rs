@@ -202,9 +202,11 @@ impl<'a> States<'a> {
                 *out += factor * (2 * i32::from(code) - 255) as f32;
             }
         }
-        let kernels = &backend.kernels().attention;
-        let kernel =
-            if head.part.bits.levels().is_some() { kernels.integer_values } else { kernels.float_values };
+        let kernel = if head.part.bits.levels().is_some() {
+            backend.kernels(|kernels| kernels.attention.integer_values)
+        } else {
+            backend.kernels(|kernels| kernels.attention.float_values)
+        };
         let tiles = head.tiles(0, weights.len().div_ceil(TILE_TOKENS));
         let tokens = Tokens { weights, gammas: head.gammas, first_apart: head.first.is_some() };
         // SAFETY: `backend` proves the CPU's features; tiles and γs reach to the last token with a weight, and the range lies
@@ -223,7 +225,6 @@ impl<'a> Head<'a> {
 
     /// Scores of whole tiles, the first token's as if it were like the others.
     fn tile_scores(&self, backend: Backend, query: &Query<'_>, tile: usize, scale: f32, scores: &mut [f32]) {
-        let kernels = &backend.kernels().attention;
         let tiles = self.tiles(tile, scores.len() / TILE_TOKENS);
         let gammas = self.gammas.get(tile * TILE_TOKENS..).unwrap_or_default();
         let gammas = &gammas[..gammas.len().min(scores.len())];
@@ -232,11 +233,19 @@ impl<'a> Head<'a> {
             match (self.part.bits.levels(), query.codes()) {
                 (Some(levels), Some(codes)) => {
                     let factor = codes.scale / f32::from(levels) * scale;
-                    (kernels.integer_scores)(tiles, gammas, codes.odd, factor, scores);
+                    backend.kernels(|kernels| kernels.attention.integer_scores)(
+                        tiles, gammas, codes.odd, factor, scores,
+                    );
                 }
                 (levels, _) => {
                     let factor = levels.map_or(scale, |levels| scale / f32::from(levels));
-                    (kernels.float_scores)(tiles, gammas, query.values(), factor, scores);
+                    backend.kernels(|kernels| kernels.attention.float_scores)(
+                        tiles,
+                        gammas,
+                        query.values(),
+                        factor,
+                        scores,
+                    );
                 }
             }
         }

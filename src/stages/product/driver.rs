@@ -13,7 +13,7 @@ use core::ops::Range;
 use crate::buffer::Buffer;
 use crate::error::{Result, check_len, check_range};
 use crate::kernels::contract::{
-    GroupBuffers, Groups, Kernels, MAX_CALL_SUMS, MAX_RUN_COLUMNS, MAX_STAGED_BYTES, Operands, Panels,
+    GroupBuffers, Groups, MAX_CALL_SUMS, MAX_RUN_COLUMNS, MAX_STAGED_BYTES, Operands, Panels, ProductKernels,
     STAGED_BYTES, Scratch, TileKernels,
 };
 use crate::layout::{Activations, Bits, GroupLen, PANEL_ROWS, Weights};
@@ -63,7 +63,7 @@ pub(super) enum SumValues<'a> {
 /// Checked arguments of one product.
 pub(super) struct Driver<'a> {
     /// Whose features the CPU has.
-    kernels: &'a Kernels,
+    kernels: ProductKernels,
     tiles: TileKernels,
     weights: &'a Weights<'a>,
     x: &'a Activations<'a>,
@@ -103,7 +103,7 @@ struct Buffers<'a> {
 
 impl<'a> Driver<'a> {
     pub(super) fn new<T: Copy>(
-        kernels: &'a Kernels,
+        kernels: ProductKernels,
         weights: &'a Weights<'a>,
         x: &'a Activations<'a>,
         tokens: Range<usize>,
@@ -116,7 +116,7 @@ impl<'a> Driver<'a> {
         check_range("outputs", &outputs, weights.outputs())?;
         check_len("tokens of y", tokens.len(), y.tokens())?;
         check_len("outputs of y", outputs.len(), y.outputs())?;
-        let tiles = kernels.product.get(weights.spec().layout(), x.bits(), tokens.len());
+        let tiles = kernels.get(weights.spec().layout(), x.bits(), tokens.len());
         Ok(Driver { kernels, tiles, weights, x, tokens, outputs, by_group })
     }
 

@@ -24,7 +24,7 @@ use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::error::Result;
 use crate::kernels::Backend;
-use crate::kernels::contract::{Kernels, MAX_CALL_PANELS};
+use crate::kernels::contract::{Kernels, MAX_CALL_PANELS, ProductKernels};
 use crate::layout::{Activations, PANEL_ROWS, Weights};
 
 /// Bytes of workspace that any product needs, on every backend.
@@ -68,7 +68,9 @@ pub fn product<'w>(
     workspace: impl Into<Buffer<'w, u8>>,
 ) -> Result<()> {
     // SAFETY: a `Backend` proves the features.
-    unsafe { product_with(backend.kernels(), weights, x, tokens, outputs, y, workspace.into()) }
+    unsafe {
+        product_with(backend.kernels(Kernels::of_product), weights, x, tokens, outputs, y, workspace.into())
+    }
 }
 
 /// [`product`] with any kernels.
@@ -76,7 +78,7 @@ pub fn product<'w>(
 /// # Safety
 /// The CPU has their features.
 pub(crate) unsafe fn product_with(
-    kernels: &Kernels,
+    kernels: ProductKernels,
     weights: &Weights<'_>,
     x: &Activations<'_>,
     tokens: Range<usize>,
@@ -146,7 +148,8 @@ pub fn product_i32<'w>(
     workspace: impl Into<Buffer<'w, u8>>,
 ) -> Result<()> {
     let (first_token, first_output) = (tokens.start, outputs.start);
-    let driver = Driver::new(backend.kernels(), weights, x, tokens, outputs.clone(), &y, false)?;
+    let driver =
+        Driver::new(backend.kernels(Kernels::of_product), weights, x, tokens, outputs.clone(), &y, false)?;
     driver.run(workspace.into(), |sums| {
         let Sums { tokens, panels, stride, values: SumValues::Codes(sums) } = sums else { return };
         for (t, token) in tokens.enumerate() {

@@ -221,8 +221,8 @@ fn floats_have_the_same_bits_for_every_backend_and_cut() {
 /// The product that a layout has before it has one of its own, against those that are written out for each.
 #[test]
 fn products_of_any_layout() {
-    let any = Product { tiles: TileTable::new(ANY_LAYOUT), ..scalar::KERNELS.product };
-    let any = Kernels { product: any, ..scalar::KERNELS };
+    const ANY: Product = Product { tiles: TileTable::new(ANY_LAYOUT), ..*scalar::KERNELS.product };
+    let any = Kernels { product: &ANY, ..scalar::KERNELS }.of_product();
     let shapes = [(1, 1, 1), (4, 16, 16), (5, 17, 63), (1, 33, 64), (3, 19, 70), (9, 130, 257), (4, 18, 700)];
     for (&layout, &scaling) in Layout::ALL.iter().flat_map(|l| Scaling::ALL.iter().map(move |s| (l, s))) {
         for (&bits, shape) in Bits::ALL.iter().flat_map(|bits| shapes.map(|shape| (bits, shape))) {
@@ -234,7 +234,7 @@ fn products_of_any_layout() {
             let mut workspace = vec![0xa5; product_workspace_len()];
             let (x, workspace) = (case.activations(), Buffer::from(&mut workspace));
             // SAFETY: the kernels are portable.
-            unsafe { product_with(&any, &weights, &x, 0..tokens, 0..outputs, out, workspace) }.unwrap();
+            unsafe { product_with(any, &weights, &x, 0..tokens, 0..outputs, out, workspace) }.unwrap();
             let y: Vec<u32> = y.iter().map(|y| y.to_bits()).collect();
             let scalar = Backend::new(crate::BackendId::Scalar).unwrap();
             assert!(y == case.floats(scalar, 0..tokens, 0..outputs), "{layout} {scaling:?} {bits} {shape:?}");

@@ -12,7 +12,7 @@ use crate::kernels::ternary::instantiate::dot_products;
 use crate::kernels::ternary::many_tokens::many_tokens;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: many_tokens! {
+    product: &many_tokens! {
         dots_by_element, Rows4<Dotprod>, "neon,dotprod",
         two_bit from 9, five_trit from 6: 1 panels => 4, 1 => 4; 1 2 3 4;
         fewer: dot_products! {

@@ -14,7 +14,7 @@ use crate::kernels::ternary::many_tokens::many_tokens;
 use crate::kernels::ternary::vector::MatrixVector;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: many_tokens! {
+    product: &many_tokens! {
         matrices, Rows4<I8mm>, "neon,dotprod,i8mm",
         two_bit from 17, five_trit from 9: 1 panels => 4, 1 => 4; 1 2 3 4;
         fewer: dot_products! {

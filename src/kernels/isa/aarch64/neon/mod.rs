@@ -23,7 +23,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     widen_i4,
     dequantize,
     attention: attention_kernels!(vector::F32x4, Pairs<Rows4<Neon>>, block: 4, "neon"),
-    product: many_tokens! {
+    product: &many_tokens! {
         lanes, Rows4<Neon>, "neon",
         two_bit from 9, five_trit from 5: 1 panels => 4, 1 => 4; 1 2;
         fewer: multiply_add_products! {

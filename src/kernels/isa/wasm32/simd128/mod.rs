@@ -32,7 +32,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     widen_i4,
     dequantize,
     attention: attention::PORTABLE,
-    product: maddubs_products! {
+    product: &maddubs_products! {
         v128, "simd128",
         two_bit: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, 6 => 1;
         five_trit: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, 6 => 1;

@@ -39,7 +39,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     widen_i4,
     dequantize,
     attention: attention::PORTABLE,
-    product: maddubs_products! {
+    product: &maddubs_products! {
         __m128i, "ssse3,sse4.1",
         two_bit: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, 6 => 1;
         five_trit: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, 6 => 1;

@@ -33,23 +33,17 @@ use crate::layout::PANEL_ROWS;
 
 pub(crate) const KERNELS: Kernels = kernels::<Amx>();
 
-/// What multiplies fewer tokens than tiles are worth, and any other layout.
-static FEW: Product = avx512vnni::KERNELS.product;
-
 const fn kernels<X: TileUnit>() -> Kernels {
+    Kernels { product: const { &product::<X>() }, ..avx512vnni::KERNELS }
+}
+
+/// What multiplies fewer tokens than tiles are worth, and any other layout, is below.
+const fn product<X: TileUnit>() -> Product {
     let two_bit = tile_kernels::<X, TwoBitCodes>(7);
     let five_trit = tile_kernels::<X, FiveTritCodes>(12);
-    Kernels {
-        product: Product {
-            tiles: avx512vnni::KERNELS.product.tiles.with(TwoBitCodes::LAYOUT, two_bit, two_bit).with(
-                FiveTritCodes::LAYOUT,
-                five_trit,
-                five_trit,
-            ),
-            few: Some(&FEW),
-        },
-        ..avx512vnni::KERNELS
-    }
+    let below = avx512vnni::KERNELS.product;
+    let tiles = below.tiles.with(TwoBitCodes::LAYOUT, two_bit, two_bit);
+    Product { tiles: tiles.with(FiveTritCodes::LAYOUT, five_trit, five_trit), few: Some(below) }
 }
 
 const fn tile_kernels<X: TileUnit, C: TileCodes>(min_tokens: usize) -> TileKernels {

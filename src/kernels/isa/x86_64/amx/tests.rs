@@ -269,8 +269,10 @@ fn products_on_modelled_tiles() {
                     let y_mut = OutputMut::rows(&mut y, rows).unwrap();
                     let workspace = Buffer::from(&mut workspace);
                     // SAFETY: the CPU has AVX-512 with VNNI, and tiles are modelled.
-                    unsafe { product_with(kernels, &weights, &x, 0..tokens, 0..rows, y_mut, workspace) }
-                        .unwrap();
+                    unsafe {
+                        product_with(kernels.of_product(), &weights, &x, 0..tokens, 0..rows, y_mut, workspace)
+                    }
+                    .unwrap();
                     y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
                 };
                 let what = format_args!("{layout:?} {scaling:?} M {tokens} N {rows} K {columns}");

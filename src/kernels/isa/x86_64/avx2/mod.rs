@@ -23,7 +23,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     widen_i4,
     dequantize,
     attention: attention_kernels!(vector::F32x8, Pairs<__m256i>, block: 2, "avx2,fma,f16c"),
-    product: many_tokens! {
+    product: &many_tokens! {
         maddubs, __m256i, "avx2,f16c",
         two_bit from 7, five_trit from 7: 1 panels => 2, 1 => 2; 1 2 3 4 5 6;
         fewer: maddubs_products! {

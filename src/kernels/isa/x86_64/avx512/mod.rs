@@ -29,7 +29,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     attention: attention_kernels!(
         vector::F32x16, Pairs<__m512i>, block: 4, "avx512f,avx512bw,avx512vl,avx512dq"
     ),
-    product: many_tokens! {
+    product: &many_tokens! {
         maddubs, __m512i, "avx512f,avx512bw,avx512vl,avx512dq",
         two_bit from 7, five_trit from 7: 2 panels => 2, 1 => 1; 1 2 3 4 5 6 7 8 9 10 11 12;
         fewer: maddubs_products! {

@@ -15,7 +15,7 @@ use crate::layout::five_trit::QUARTER_COLUMNS;
 
 /// A tile of 12 tokens × 2 panels or 6 × 4 has 24 accumulators of the 32 registers.
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: many_tokens! {
+    product: &many_tokens! {
         dots, __m512i, "avx512f,avx512bw,avx512vl,avx512vnni",
         two_bit from 13, five_trit from 7: 2 panels => 2, 1 => 1; 1 2 3 4 5 6 7 8 9 10 11 12;
         fewer: dot_products! {

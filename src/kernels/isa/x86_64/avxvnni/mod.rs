@@ -18,7 +18,7 @@ use crate::kernels::ternary::vector::{DotVector, FactorVector, IntVector};
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 pub(crate) const KERNELS: Kernels = Kernels {
-    product: many_tokens! {
+    product: &many_tokens! {
         dots, __m256i, "avx2,f16c,avxvnni",
         two_bit from 6, five_trit from 6: 1 panels => 2, 1 => 2; 1 2 3 4 5 6;
         fewer: dot_products! {
