@@ -1,15 +1,20 @@
-/* The conformance digests of the reduced grid, of every backend. */
+/* The conformance digests of every backend, of the reduced grid, which fits a microcontroller, if nothing else is said. */
 #include "board.h"
 #include "hex.h"
 
 #include <hbitlinear.h>
 
-static uint8_t memory[2 << 20];
+#ifndef GRID
+#define GRID HBL_GRID_REDUCED
+#define MEMORY (2 << 20)
+#endif
+
+static uint8_t memory[MEMORY];
 
 int run(void) {
     size_t len, count;
     uint32_t backends[16];
-    if (hbl_conformance_workspace_len(HBL_GRID_REDUCED, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
+    if (hbl_conformance_workspace_len(GRID, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
         put("the memory is too small\n");
         return 1;
     }
@@ -22,7 +27,7 @@ int run(void) {
         for (uint32_t group = 0; hbl_conformance_name(group) != NULL; group++) {
             uint64_t digest = 0, expected = 0;
             hbl_error error;
-            if (hbl_conformance_digest(backends[i], group, HBL_GRID_REDUCED, memory, len, &digest, &expected, &error) !=
+            if (hbl_conformance_digest(backends[i], group, GRID, memory, len, &digest, &expected, &error) !=
                 HBL_STATUS_OK) {
                 put(error.message);
                 return 1;
