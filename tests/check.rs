@@ -50,6 +50,16 @@ fn planted_defects_are_found() {
     }
 }
 
+#[test]
+#[should_panic(expected = "the kernel panicked")]
+fn a_panic_is_not_taken_for_right() {
+    let found = check_product(Bits::Four, 1, |x, y| {
+        plain(x, y, |sum| sum);
+        assert!(x.inputs < 64, "too wide for this kernel");
+    });
+    unreachable!("{found:?}");
+}
+
 /// The same through a function of C.
 unsafe extern "C" fn narrow(
     calls: *mut c_void,

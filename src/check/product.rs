@@ -155,6 +155,9 @@ impl core::error::Error for Wrong {}
 ///
 /// # Errors
 /// A wrong output, of the smallest product that was found to have one.
+///
+/// # Panics
+/// If the kernel does.
 pub fn check_product(bits: Bits, seed: u64, kernel: impl FnMut(&Product, &mut [i32])) -> Result<(), Wrong> {
     let config = Config { cases: 384, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
@@ -174,8 +177,10 @@ pub fn check_product(bits: Bits, seed: u64, kernel: impl FnMut(&Product, &mut [i
         Err(TestCaseError::fail("a wrong output"))
     });
     match (found, last.into_inner()) {
+        (Ok(()), _) => Ok(()),
         (Err(_), Some(wrong)) => Err(wrong),
-        _ => Ok(()),
+        // The runner has caught it.
+        (Err(error), None) => panic!("the kernel panicked: {error}"),
     }
 }
 
