@@ -36,7 +36,7 @@
 //! (BitNet.cpp of July 2026 by clang 14, `-O3`; KleidiAI of August 2026 from its assembly; the same script with `--object`.)
 //!
 //! Floats, instructions for an element beside those of AVX2, whose vectors are twice as wide and whose instructions load what
-//! they add: a transform of 4096 has 2.33 for six stages (AVX2 1.44), 1.38 for the next three (0.67) and 1.62 for the last ones
+//! they add: a transform of 4096 has 2.31 for six stages (AVX2 1.44), 1.38 for the next three (0.67) and 1.62 for the last ones
 //! with the scale (0.80); the quantisers have 1.44 (0.59) for int8 and 1.59 (0.69) for int4.
 //!
 //! # Why
