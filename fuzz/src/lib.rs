@@ -47,14 +47,15 @@ pub fn same_bits(a: f32, b: f32) -> bool {
     a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
 }
 
-/// Panics, naming the place, unless `actual` lies within `tolerance` of `expected`. A value beyond f32 may be infinite.
+/// Panics, naming the place, unless `actual` lies within `tolerance` of `expected`. It may be an infinity where a value
+/// that near lies beyond f32 on the infinity's side.
 #[track_caller]
 pub fn assert_near(actual: f32, expected: f64, tolerance: f64, what: std::fmt::Arguments<'_>) {
     if actual.is_infinite() {
-        let beyond = expected.abs() + tolerance >= f64::from(f32::MAX);
+        let farthest = f64::from(actual.signum()) * expected + tolerance;
         assert!(
-            beyond && f64::from(actual.signum()) == expected.signum(),
-            "{what}: {actual}, not {expected:e}"
+            farthest >= f64::from(f32::MAX),
+            "{what}: {actual}, not {expected:e} within {tolerance:e}"
         );
         return;
     }
