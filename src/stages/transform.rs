@@ -233,7 +233,7 @@ impl<'a> Transform<'a> {
             if direction == Direction::Forward {
                 self.flip_signs(row);
             }
-            scalar::transform::butterflies(row, self.log2, self.scale_after(self.factors().count()));
+            scalar::transform::butterflies(row, self.log2, self.scale_after(self.outer_count()));
             self.outer_factors(direction, row, scalar::transform::sign_columns);
         }
         Ok(())
@@ -253,7 +253,9 @@ impl<'a> Transform<'a> {
         // Row by row, so that a row stays in cache for all of its passes; short rows together, to share the cost of
         // the calls (but for signs, which the kernels take for one row).
         const TOGETHER: usize = 4096;
-        let rows = if self.signs.is_none() && self.row_len < TOGETHER { TOGETHER / self.row_len } else { 1 };
+        // A division takes as long as a tenth of a short row.
+        let shares = self.signs.is_none() && self.row_len < TOGETHER && x.len() > self.row_len;
+        let rows = if shares { TOGETHER / self.row_len } else { 1 };
         while !x.is_empty() {
             let (some, rest) = x.split_at_mut(x.len().min(rows * self.row_len));
             // SAFETY: in place, on written elements.
@@ -278,7 +280,7 @@ impl<'a> Transform<'a> {
         let sign_columns = backend.kernels(|kernels| kernels.sign_columns);
         let signs = if direction == Direction::Forward { self.signs } else { None };
         let prologue = Prologue { signs, ..prologue };
-        let outer = self.factors().count();
+        let outer = self.outer_count();
         // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two; the rest is promised.
         unsafe { butterflies(prologue, row, self.log2, self.scale_after(outer)) };
         // SAFETY: written by the kernel.
@@ -289,6 +291,11 @@ impl<'a> Transform<'a> {
         });
     }
 
+    /// How many outer factors there are. Without copying them, which a short transform would feel.
+    fn outer_count(&self) -> usize {
+        self.factors.iter().flatten().count()
+    }
+
     /// What is behind the butterflies: outer factors, and the signs of the transpose.
     fn outer_factors<T: Float>(
         &self,
@@ -296,7 +303,7 @@ impl<'a> Transform<'a> {
         row: &mut [T],
         sign_columns: impl Fn(&mut [T], usize, SignRows<'_>, T),
     ) {
-        let mut left = self.factors().count();
+        let mut left = self.outer_count();
         let mut stride = 1 << self.log2;
         for factor in self.factors.iter().rev().flatten() {
             left -= 1;
