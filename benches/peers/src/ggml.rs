@@ -8,8 +8,8 @@ use std::ffi::CStr;
 use cpu_time::ThreadTime;
 use llama_cpp_sys_2 as sys;
 
-use crate::measure::{Contestant, Product, Seconds};
-use crate::{Problem, WORKING_SET};
+use crate::measure::{Contestant, Seconds, Work};
+use crate::products::{Problem, WORKING_SET};
 
 /// Name, number, and relative error. Activations become int8 in blocks (0.4 %). TQ2_0 and TQ1_0 hold ternary weights
 /// exactly; Q4_0 makes those of one sign an eighth too small, because its grid is −8..=7 (9 %).
@@ -20,14 +20,15 @@ pub const FORMATS: [(&str, sys::ggml_type, f64); 3] = [
 ];
 
 /// Tensors, graphs, and the memory of the tensors' data.
-struct Context {
-    context: *mut sys::ggml_context,
+pub struct Context {
+    /// The tensors and graphs.
+    pub context: *mut sys::ggml_context,
     buffer: sys::ggml_backend_buffer_t,
 }
 
 impl Context {
     /// With room for so many tensors, and one graph.
-    fn new(tensors: usize) -> Context {
+    pub fn new(tensors: usize) -> Context {
         // SAFETY: plain calls.
         let context = unsafe {
             let mem_size = tensors * sys::ggml_tensor_overhead() + sys::ggml_graph_overhead();
@@ -37,12 +38,14 @@ impl Context {
         Context { context, buffer: ptr::null_mut() }
     }
 
-    fn matrix(&self, id: sys::ggml_type, outputs: usize, inputs: usize) -> *mut sys::ggml_tensor {
+    /// Room for a matrix.
+    pub fn matrix(&self, id: sys::ggml_type, outputs: usize, inputs: usize) -> *mut sys::ggml_tensor {
         // SAFETY: the context is alive, and aborts if it is full.
         unsafe { sys::ggml_new_tensor_2d(self.context, id, inputs as i64, outputs as i64) }
     }
 
-    fn allocate(&mut self, buffer_type: sys::ggml_backend_buffer_type_t) {
+    /// Memory for all matrices.
+    pub fn allocate(&mut self, buffer_type: sys::ggml_backend_buffer_type_t) {
         // SAFETY: both are alive; each context is allocated once.
         self.buffer = unsafe { sys::ggml_backend_alloc_ctx_tensors_from_buft(self.context, buffer_type) };
         assert!(!self.buffer.is_null(), "memory for matrices");
@@ -167,7 +170,7 @@ pub fn contestant<'a>(
     let buffer_type = unsafe { CStr::from_ptr(sys::ggml_backend_buft_name(buffer_type)) };
     let (y, graph, _activations) = graph(problem, copies[0], 1);
     let peer = Peer { backend, problem, copies, y, graph, _weights: weights, _activations };
-    let contestant = Contestant { name: name.to_owned(), tolerance, copies: count, product: Box::new(peer) };
+    let contestant = Contestant { name: name.to_owned(), tolerance, copies: count, work: Box::new(peer) };
     (contestant, format!("{name} in {}", buffer_type.to_string_lossy()))
 }
 
@@ -191,9 +194,9 @@ fn graph(
     }
 }
 
-impl Product for Peer<'_> {
-    fn set_tokens(&mut self, tokens: usize) {
-        (self.y, self.graph, self._activations) = graph(self.problem, self.copies[0], tokens);
+impl Work for Peer<'_> {
+    fn set_rows(&mut self, rows: usize) {
+        (self.y, self.graph, self._activations) = graph(self.problem, self.copies[0], rows);
     }
 
     fn call(&mut self, copy: usize) -> Seconds {
@@ -208,7 +211,7 @@ impl Product for Peer<'_> {
         [seconds; 2]
     }
 
-    fn outputs(&self) -> Vec<f32> {
+    fn outputs(&mut self) -> Vec<f32> {
         let mut last = vec![0.0_f32; self.problem.outputs];
         let bytes = size_of_val(&last[..]);
         // SAFETY: the output is `[tokens, outputs]` in floats.

@@ -1,151 +1,60 @@
-//! hbitlinear beside llama.cpp on one thread, in one interleaved run: who is faster, where, by how much.
+//! hbitlinear beside its peers on one thread, in interleaved runs: who is faster, where, by how much.
 //!
-//! All start from f32 activations and end at f32 outputs, and are checked against the float product before they are
-//! timed. README.md says how to build it and how to read it.
+//! All start from f32 and end at f32, and are checked against floats before they are timed. README.md says how to build it and how to read it.
 
 mod ggml;
 mod measure;
 mod ours;
+mod products;
+mod transforms;
 
 use std::error::Error;
+use std::ffi::CStr;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use hbitlinear::{Backend, BackendId};
 
-use ggml::FORMATS;
-use measure::{Contestant, Place, Seconds, median};
-use ours::{LAYOUTS, RULES};
-
-/// The scale of all weights: a power of two, which every format holds exactly.
-const SCALE: f32 = 1.0 / 64.0;
-
-/// Bytes that the copies of each contestant's weights take.
-const WORKING_SET: usize = 400_000_000;
-
-/// N × K: the layers of BitNet b1.58 2B-4T, and of models around 7B. `--quick` takes the first two.
-const SHAPES: [(usize, usize); 5] = [(2560, 2560), (6912, 2560), (2560, 6912), (4096, 4096), (4096, 14336)];
-
-/// Tokens, and where the weights are.
-const CASES: [(usize, Place, &str); 6] = [
-    (1, Place::Dram, "m1/dram"),
-    (1, Place::Warm, "m1/warm"),
-    (4, Place::Warm, "m4/warm"),
-    (16, Place::Warm, "m16/warm"),
-    (64, Place::Warm, "m64/warm"),
-    (512, Place::Warm, "m512/warm"),
-];
-
-/// Times hbitlinear and llama.cpp side by side.
+/// Times hbitlinear and its peers side by side.
 #[derive(Parser)]
 struct Options {
-    /// Fewer shapes and rounds: less than a minute.
+    /// Fewer shapes and rounds: about a minute.
     #[arg(long)]
     quick: bool,
-    /// The backend of hbitlinear; llama.cpp always uses all of the CPU.
+    /// The backend of hbitlinear; the others always use all of the CPU.
     #[arg(long, value_name = "NAME", default_value = Backend::best().name())]
     backend: String,
+    /// What to time; without it all.
+    #[arg(long, value_enum)]
+    only: Option<What>,
 }
 
-/// Random ternary weights `[outputs, inputs]`, to be multiplied by [`SCALE`], and uniform activations of many tokens.
-struct Problem {
-    outputs: usize,
-    inputs: usize,
-    ternary: Vec<i8>,
-    x: Vec<f32>,
+/// Parts of the run.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum What {
+    Products,
+    Transforms,
 }
 
-impl Problem {
-    fn new((outputs, inputs): (usize, usize)) -> Problem {
-        let mut random = fastrand::Rng::with_seed(1);
-        let ternary = (0..outputs * inputs).map(|_| random.i8(-1..=1)).collect();
-        let x = (0..CASES[CASES.len() - 1].0 * inputs).map(|_| random.f32() * 2.0 - 1.0).collect();
-        Problem { outputs, inputs, ternary, x }
-    }
-
-    fn row(&self, n: usize) -> Vec<f32> {
-        self.ternary[n * self.inputs..][..self.inputs].iter().map(|&w| f32::from(w) * SCALE).collect()
-    }
-
-    /// The outputs of one token in floats.
-    fn reference(&self, token: usize) -> Vec<f32> {
-        let x = &self.x[token * self.inputs..][..self.inputs];
-        (0..self.outputs).map(|n| self.row(n).iter().zip(x).map(|(w, x)| w * x).sum()).collect()
-    }
-}
-
-/// Prints the table's row and returns the lines for scripts.
-fn report(label: &str, macs: f64, names: &[String], times: &[Vec<Seconds>]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let first_peer = names.len() - FORMATS.len();
-    print!("{label:<22}");
-    for (index, (name, times)) in names.iter().zip(times).enumerate() {
-        let [whole, product] =
-            [0, 1].map(|part| macs / 1e9 / median(times.iter().map(|seconds| seconds[part])));
-        print!(" {whole:>7.1}");
-        lines.push(format!("gmacs {name}/{label} {whole:.1}"));
-        if index < first_peer {
-            print!(" {:>7}", format!("({product:.1})"));
-            lines.push(format!("gmacs {name}-product/{label} {product:.1}"));
-        }
-    }
-    for (name, ours) in names.iter().zip(times).take(first_peer) {
-        let mut least = f64::INFINITY;
-        for (peer, theirs) in names.iter().zip(times).skip(first_peer) {
-            let ratio = median(ours.iter().zip(theirs).map(|(ours, theirs)| theirs[0] / ours[0]));
-            lines.push(format!("peer {name}/{peer}/{label} {ratio:.2}"));
-            least = least.min(ratio);
-        }
-        print!(" {least:>6.2}");
-    }
-    println!();
-    lines
+/// Who the peers are.
+fn versions() -> String {
+    // SAFETY: static strings.
+    let ggml = unsafe { CStr::from_ptr(llama_cpp_sys_2::ggml_version()) };
+    format!("llama.cpp's ggml {}, FFHT of {}", ggml.to_string_lossy(), env!("FALCONN"))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let backend = Backend::new(options.backend.parse::<BackendId>()?)?;
     let llama = ggml::start()?;
-    let (shapes, rounds) = if options.quick { (&SHAPES[..2], 5) } else { (&SHAPES[..], 11) };
+    let rounds = if options.quick { 5 } else { 11 };
     let mut lines = Vec::new();
-    for (index, &shape) in shapes.iter().enumerate() {
-        let problem = Problem::new(shape);
-        let mut contestants = Vec::new();
-        for layout in LAYOUTS {
-            for rule in RULES {
-                contestants.push(ours::contestant(backend, (layout, rule), &problem)?);
-            }
-        }
-        let peers = FORMATS.map(|format| ggml::contestant(llama, format, &problem));
-        let (peers, descriptions): (Vec<Contestant<'_>>, Vec<String>) = peers.into_iter().unzip();
-        contestants.extend(peers);
-        let names: Vec<String> = contestants.iter().map(|contestant| contestant.name.clone()).collect();
-        if index == 0 {
-            println!(
-                "One thread, GMAC/s. hbitlinear {}; llama.cpp {}.",
-                backend.name(),
-                descriptions.join(", ")
-            );
-            println!(
-                "In parentheses without quantisation; x: speed over the fastest peer's, with quantisation.\n"
-            );
-            let (ours, peers) = names.split_at(names.len() - FORMATS.len());
-            let ours_twice: String = ours.iter().map(|name| format!(" {name:>7} {:>7}", "(prod.)")).collect();
-            let peers: String = peers.iter().map(|name| format!(" {name:>7}")).collect();
-            let ratios: String = ours.iter().map(|name| format!(" {:>6}", format!("x{name}"))).collect();
-            println!("{:<22}{ours_twice}{peers}{ratios}", "NxK/tokens/weights");
-        }
-        for (tokens, place, case) in CASES {
-            let reference = problem.reference(tokens - 1);
-            for contestant in &mut contestants {
-                contestant.product.set_tokens(tokens);
-                measure::check(contestant, &reference)?;
-            }
-            let times = measure::run(&mut contestants, place, rounds);
-            let label = format!("{}x{}/{case}", problem.outputs, problem.inputs);
-            let macs = (tokens * problem.outputs * problem.inputs) as f64;
-            lines.extend(report(&label, macs, &names, &times));
-        }
+    if options.only != Some(What::Products) {
+        lines.extend(transforms::run(backend, llama, options.quick, 2 * rounds + 1)?);
     }
-    println!("\n{}", lines.join("\n"));
+    if options.only != Some(What::Transforms) {
+        lines.extend(products::run(backend, llama, options.quick, rounds)?);
+    }
+    println!("\nbackend {}\nversions {}", backend.name(), versions());
+    println!("{}", lines.join("\n"));
     Ok(())
 }

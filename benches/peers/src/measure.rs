@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 
-/// Seconds of a call: from f32 activations to f32 outputs; and of the product alone, where they can be told apart.
+/// Seconds of a call: from f32 inputs to f32 outputs; and of the product alone, where they can be told apart.
 pub type Seconds = [f64; 2];
 
-/// A way to compute `Y = X Wᵀ` from f32 to f32.
-pub trait Product {
-    /// Calls compute this many tokens from now on.
-    fn set_tokens(&mut self, tokens: usize);
-    /// Computes the product with that copy of the weights.
+/// A way to compute rows of f32 from rows of f32: the product `Y = X Wᵀ`, or a transform.
+pub trait Work {
+    /// Calls compute this many rows from now on.
+    fn set_rows(&mut self, rows: usize);
+    /// Computes them, with that copy of the weights, and returns the seconds of one time.
     fn call(&mut self, copy: usize) -> Seconds;
-    /// The last token's outputs, as the last call left them.
-    fn outputs(&self) -> Vec<f32>;
+    /// What comes out for the last row.
+    fn outputs(&mut self) -> Vec<f32>;
 }
 
 /// Who is measured.
@@ -28,7 +28,7 @@ pub struct Contestant<'a> {
     /// How many copies of the weights it has.
     pub copies: usize,
     /// What it does.
-    pub product: Box<dyn Product + 'a>,
+    pub work: Box<dyn Work + 'a>,
 }
 
 /// Where the weights are before a call.
@@ -51,11 +51,11 @@ pub fn run(contestants: &mut [Contestant<'_>], place: Place, rounds: usize) -> V
         for &index in &order {
             let contestant = &mut contestants[index];
             // Code and activations come back into the caches; with `Place::Warm` the weights too.
-            contestant.product.call(next % contestant.copies);
+            contestant.work.call(next % contestant.copies);
             let (start, mut calls, mut sums) = (ThreadTime::now(), 0.0, [0.0; 2]);
             while start.elapsed() < Duration::from_millis(4) {
                 next += usize::from(place == Place::Dram);
-                let seconds = contestant.product.call(next % contestant.copies);
+                let seconds = contestant.work.call(next % contestant.copies);
                 calls += 1.0;
                 sums = [sums[0] + seconds[0], sums[1] + seconds[1]];
             }
@@ -72,14 +72,14 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// That a call gives the float product up to quantisation: so the contestant is called right.
+/// That a call gives what floats give, up to quantisation: so the contestant is called right.
 ///
 /// # Errors
 /// Says who is wrong, and by how much.
 pub fn check(contestant: &mut Contestant<'_>, reference: &[f32]) -> Result<(), String> {
-    contestant.product.call(contestant.copies - 1);
+    contestant.work.call(contestant.copies - 1);
     let square = |x: f32| f64::from(x) * f64::from(x);
-    let error: f64 = contestant.product.outputs().iter().zip(reference).map(|(y, r)| square(y - r)).sum();
+    let error: f64 = contestant.work.outputs().iter().zip(reference).map(|(y, r)| square(y - r)).sum();
     let relative = (error / reference.iter().map(|&r| square(r)).sum::<f64>()).sqrt();
     let Contestant { name, tolerance, .. } = contestant;
     if relative <= *tolerance {

@@ -6,8 +6,8 @@ use hbitlinear::{
     product, product_workspace_len,
 };
 
-use crate::measure::{Contestant, Product, Seconds};
-use crate::{Problem, SCALE, WORKING_SET};
+use crate::measure::{Contestant, Seconds, Work};
+use crate::products::{Problem, SCALE, WORKING_SET};
 
 /// The layouts of the weights, by name.
 pub const LAYOUTS: [(&str, Layout); 2] = [("two-bit", Layout::TwoBit), ("five-trit", Layout::FiveTrit)];
@@ -63,7 +63,7 @@ pub fn contestant<'a>(
         name: format!("{}-{}", layout.0, rule.0),
         tolerance: rule.2,
         copies: WORKING_SET.div_ceil(blob.len()),
-        product: Box::new(ours),
+        work: Box::new(ours),
     })
 }
 
@@ -87,16 +87,16 @@ impl Ours<'_> {
     }
 }
 
-impl Product for Ours<'_> {
-    fn set_tokens(&mut self, tokens: usize) {
-        self.tokens = tokens;
+impl Work for Ours<'_> {
+    fn set_rows(&mut self, rows: usize) {
+        self.tokens = rows;
     }
 
     fn call(&mut self, copy: usize) -> Seconds {
         self.forward(copy).expect("lengths fit")
     }
 
-    fn outputs(&self) -> Vec<f32> {
+    fn outputs(&mut self) -> Vec<f32> {
         self.y[(self.tokens - 1) * self.problem.outputs..][..self.problem.outputs].to_vec()
     }
 }
