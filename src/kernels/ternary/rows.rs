@@ -41,6 +41,12 @@ impl Rows {
         self.first.wrapping_add(panel * self.stride + row * 4)
     }
 
+    /// The vectors from that number on, which begins a panel or a part of one.
+    #[inline(always)]
+    pub(super) fn from<V: IntVector>(self, number: usize) -> Rows {
+        Rows { first: self.vector::<V>(number), ..self }
+    }
+
     /// The same of `R` vectors.
     #[inline(always)]
     pub(super) fn pointers<V: IntVector, const R: usize>(self) -> [*const u8; R] {
@@ -150,12 +156,17 @@ impl Ahead {
     /// Of `R` vectors of rows; `start` is the byte of a panel that offsets count from.
     #[inline(always)]
     pub(super) fn new<V: IntVector, const R: usize>(panels: Panels<'_>, start: usize) -> Ahead {
-        let panel = panels.panel(0).len();
-        let neighbours = (R * V::ROWS / PANEL_ROWS).max(1);
-        Ahead { left: panel - start, skip: (neighbours - 1) * panel }
+        Ahead::of_panels(panels, start, R * V::ROWS / PANEL_ROWS)
     }
 
-    /// Fetches for the bytes at an offset of each vector.
+    /// Of so many panels side by side.
+    #[inline(always)]
+    pub(super) fn of_panels(panels: Panels<'_>, start: usize, neighbours: usize) -> Ahead {
+        let panel = panels.panel(0).len();
+        Ahead { left: panel - start, skip: (neighbours.max(1) - 1) * panel }
+    }
+
+    /// Fetches for the bytes at an offset of each vector, once for those of a cache line.
     ///
     /// # Safety
     /// The CPU has the features of `V`.
@@ -167,7 +178,7 @@ impl Ahead {
         unsafe {
             // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
             let ahead = V::opaque(ahead);
-            for r in 0..R {
+            for r in (0..R).step_by((PANEL_ROWS / V::ROWS).min(R)) {
                 V::fetch_far(rows.vector::<V>(r).wrapping_add(ahead));
             }
         }

@@ -77,6 +77,10 @@ pub(crate) unsafe trait DotVector: IntVector {
     /// each and makes their digits the weights, −1, 0 and 1.
     const SIGNED: bool;
 
+    /// Sums that there are registers for, beside what they are made of: kernels that can save operations with twice as many
+    /// do so up to this. 0 if they shall not.
+    const SUMS: usize;
+
     /// `self + Σ codes · q (s8)` in each lane, wrapping. Where the dot is signed, the codes are below 128,
     /// or bytes of five trits that were loaded for it.
     unsafe fn dot(self, codes: Self, q: Self) -> Self;

@@ -81,6 +81,7 @@ pub(super) use dot;
 unsafe impl<D: Dot> DotVector for Rows4<D> {
     type Sixteen = int8x16_t;
     const SIGNED: bool = D::SIGNED;
+    const SUMS: usize = 0;
 
     intrinsics! {
         fn dot(self: Self, codes: Self, q: Self) -> Self {

@@ -4,12 +4,27 @@
 //! with four columns of `T` tokens (`maddubs` and an add), whose broadcast serves `R` of them: 2 + 2 · T operations and
 //! a load a field for T · 32 products. A Zen 4 core starts two `maddubs` a cycle, and three to four operations with
 //! loads, so that 6 tokens make 142 GMAC/s of the 177 that `maddubs` and an add alone make there.
+//! Of a block that is 7 + 8 · T operations, which any kernel has that multiplies fields with `maddubs`: 4 tokens take 39 for
+//! 512 products, at most 150 GMAC/s where a Sapphire Rapids starts 11.5 G of them a second, and make 122 to 124 there, 2
+//! make 115, 6 make 134. Fields masked in place, as below, are 5 + 8 · T and twice the accumulators: 2 tokens gained 0 to
+//! 4 %, 4 and 5 tokens 1 to 5 %, 3 and 6 lost 6 to 18 % to spills.
 //!
 //! **One token**: the fields of a nibble are masked in place, worth 1 and 4, and have an accumulator each; one shift
 //! brings the high nibble down: 13 operations for 4 · 32 products. Those worth 4 reach four times as much, so these i16
-//! take [`NARROW_BLOCKS_ALONE`] blocks. One panel at a time, fetched 512 bytes ahead: the shared Zen 4 it
-//! was measured on reads two streams more slowly than one. From memory 55 GMAC/s in the median with 512 bytes, 50
-//! without, 44 with two panels; in cache 119 all three. What is fetched farther ahead: [`fetch_stream`].
+//! take [`NARROW_BLOCKS_ALONE`] blocks, a **piece**. Eight panels are read side by side, a piece of each at a time, so that sums
+//! of one are in registers, and fetched ahead as [`Ahead`] says. A loop of this kind in C read 420 MB of weights of 6912 columns,
+//! with AVX2 on a Sapphire Rapids, at these parts of the best plain read of the same run, on one core and on two (512 bytes
+//! ahead to first-level cache, which made no difference; the first and the last column are of another run):
+//!
+//! | panels | to second-level cache 0 | 1024 | 2048 | 4096 | 8192 bytes ahead |
+//! |---|---|---|---|---|---|
+//! | 1 | 0.56, 0.54 | 0.54, 0.50 | 0.64, 0.60 | 0.72, 0.70 | 0.70, 0.76 |
+//! | 2 | 0.65, 0.64 | 0.68, 0.67 | 0.78, 0.75 | 0.78, 0.75 | 0.76, 0.78 |
+//! | 4 | 0.78, 0.72 | 0.80, 0.78 | 0.80, 0.83 | 0.79, 0.82 | 0.84, 0.76 |
+//! | 8 | 0.84, 0.77 | 0.82, 0.81 | 0.81, 0.84 | 0.82, 0.83 | 0.79, 0.88 |
+//!
+//! This kernel reads at 0.82 to 0.86 of the best plain read on one core and 0.57 to 0.60 on two, where one panel at a time, 512
+//! and 8192 bytes ahead, read at 0.64 to 0.66 and 0.53; in cache it makes 98 GMAC/s for 102, on the way from panel to panel.
 //!
 //! **One token of int4** is no faster. Eight of the 13 operations are `maddubs` and adds, and whatever avoids these
 //! needs rows of one column side by side, while a panel has four columns of a row there. Tried, against 118 GMAC/s in
@@ -21,14 +36,16 @@
 //!   token alone: 108, and with the indices stored as there 75;
 //! - `psignb` with field − 1 and byte sums, which three blocks fit: 91.
 
+use core::ops::Range;
+
 use super::{blocks, start};
-use crate::kernels::contract::{Operands, Panels};
-use crate::kernels::ternary::maddubs::{add_products, fetch_stream, splat_four, widen};
-use crate::kernels::ternary::rows::{Rows, by_rows};
+use crate::kernels::contract::{CALL_PANELS, Operands, Panels};
+use crate::kernels::ternary::maddubs::{add_products, splat_four, widen};
+use crate::kernels::ternary::rows::{Ahead, Rows, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::ByteVector;
-use crate::layout::BLOCK_BYTES;
 use crate::layout::two_bit::BLOCK_COLUMNS;
+use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
 /// Blocks that an i16 accumulator takes.
 const NARROW_BLOCKS: usize = 16;
@@ -36,72 +53,104 @@ const NARROW_BLOCKS: usize = 16;
 /// The same where two fields of a block count four times.
 const NARROW_BLOCKS_ALONE: usize = 8;
 
-/// All panels times one token, `R` vectors of rows at once.
+/// Panels that one token's walk reads side by side.
+const SIDE_BY_SIDE: usize = CALL_PANELS;
+
+/// All panels times one token, `R` vectors of rows at once in registers; `R` divides a panel's.
 ///
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
 pub(crate) unsafe fn one_token<V: ByteVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
+    const { assert!((PANEL_ROWS / V::ROWS).is_multiple_of(R)) };
     let Operands { panels, q, .. } = operands;
-    // SAFETY: as promised; the sink's constructor checked the lengths.
-    unsafe {
-        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, sink));
+    for first in (0..panels.count()).step_by(SIDE_BY_SIDE) {
+        let some = first..panels.count().min(first + SIDE_BY_SIDE);
+        // SAFETY: as promised; the sink's constructor checked the lengths.
+        unsafe { one_token_panels::<V, S, R>(panels, some, q, sink) };
     }
 }
 
-/// `R` vectors of rows from number `first` on.
+/// Some panels side by side, up to [`SIDE_BY_SIDE`]: piece by piece of their blocks, so that the sums of a piece of `R`
+/// vectors are all that must be in registers.
 ///
 /// # Safety
 /// As [`several_rows`], for one token.
 #[inline(always)]
-unsafe fn one_token_rows<V: ByteVector, S: Sink, const R: usize>(
+unsafe fn one_token_panels<V: ByteVector, S: Sink, const R: usize>(
     panels: Panels<'_>,
-    first: usize,
+    some: Range<usize>,
     q: &[i8],
     sink: &mut S,
 ) {
     debug_assert!(q.len() / BLOCK_COLUMNS == blocks(panels, 0).len() / BLOCK_BYTES);
-    let codes = Rows::new::<V>(panels, start(panels), first).pointers::<V, R>();
+    let parts = PANEL_ROWS / V::ROWS;
+    let (first, vectors) = (some.start * parts, some.len() * parts);
+    let rows = Rows::new::<V>(panels, start(panels), first);
+    let ahead = Ahead::of_panels(panels, start(panels), some.len());
     // SAFETY: the features, as promised; as many blocks are read as `q` has activations for; a fetch ahead may point
     // anywhere.
     unsafe {
-        let masks = [V::splat(0x0303_0303), V::splat(0x0c0c_0c0c)];
         let (ones, fours) = (V::splat(0x0001_0001), V::splat(0x0004_0004));
         let mut at = 0;
         for (segment, q) in q.chunks(sink.segment()).enumerate() {
-            let mut wide = [V::splat(0); R];
+            let mut wide = [V::splat(0); SIDE_BY_SIDE * MOST_PARTS];
             for q in q.chunks(NARROW_BLOCKS_ALONE * BLOCK_COLUMNS) {
-                let mut narrow = [[V::splat(0); 2]; R];
-                for q in q.chunks_exact(BLOCK_COLUMNS) {
-                    let q = q.as_ptr();
-                    let x = [
-                        splat_four::<V>(q),
-                        splat_four(q.add(4)),
-                        splat_four(q.add(8)),
-                        splat_four(q.add(12)),
-                    ];
-                    for r in 0..R {
-                        let from = codes[r].add(at);
-                        fetch_stream::<V>(from);
-                        let low = V::load(from);
-                        let high = low.next_nibble();
-                        for (s, x) in x.into_iter().enumerate() {
-                            let field = if s < 2 { low } else { high }.and(masks[s % 2]);
-                            narrow[r][s % 2] = narrow[r][s % 2].add_i16(field.times(x));
-                        }
+                for vector in (0..vectors).step_by(R) {
+                    let narrow = piece::<V, R>(rows.from::<V>(vector), ahead, at, q);
+                    for (r, [first, second]) in narrow.into_iter().enumerate() {
+                        let sum = first.times_i16(fours).add(second.times_i16(ones));
+                        wide[vector + r] = wide[vector + r].add(sum);
                     }
-                    at += BLOCK_BYTES;
                 }
-                for (wide, [first, second]) in wide.iter_mut().zip(narrow) {
-                    *wide = wide.add(first.times_i16(fours)).add(second.times_i16(ones));
-                }
+                at += q.len() / BLOCK_COLUMNS * BLOCK_BYTES;
             }
-            for (r, wide) in wide.into_iter().enumerate() {
-                sink.end(segment, first + r, [sink.start::<V>(segment, 0).add(wide.quarter())]);
+            for (vector, wide) in wide[..vectors].iter().enumerate() {
+                sink.end(segment, first + vector, [sink.start::<V>(segment, 0).add(wide.quarter())]);
             }
         }
     }
 }
+
+/// The sums of up to [`NARROW_BLOCKS_ALONE`] blocks of `R` vectors of rows from an offset on: of fields worth 1, and of those
+/// worth 4.
+///
+/// # Safety
+/// The CPU has the features of `V`; the blocks of `q` are in the panels, and the vectors in one of them.
+#[inline(always)]
+unsafe fn piece<V: ByteVector, const R: usize>(
+    rows: Rows,
+    ahead: Ahead,
+    mut at: usize,
+    q: &[i8],
+) -> [[V; 2]; R] {
+    // SAFETY: as promised; a fetch ahead may point anywhere.
+    unsafe {
+        let masks = [V::splat(0x0303_0303), V::splat(0x0c0c_0c0c)];
+        let mut narrow = [[V::splat(0); 2]; R];
+        for q in q.chunks_exact(BLOCK_COLUMNS) {
+            let q = q.as_ptr();
+            let x = [splat_four::<V>(q), splat_four(q.add(4)), splat_four(q.add(8)), splat_four(q.add(12))];
+            ahead.fetch::<V, R>(rows, at);
+            V::fetch_near(rows.vector::<V>(0).wrapping_add(at + PIECE_BYTES));
+            for (low, narrow) in rows.load::<V, R>(at).into_iter().zip(&mut narrow) {
+                let high = low.next_nibble();
+                for (s, x) in x.into_iter().enumerate() {
+                    let field = if s < 2 { low } else { high }.and(masks[s % 2]);
+                    narrow[s % 2] = narrow[s % 2].add_i16(field.times(x));
+                }
+            }
+            at += BLOCK_BYTES;
+        }
+        narrow
+    }
+}
+
+/// Bytes of a piece: the next one of the panel is fetched to first-level cache, as the CPU sees no stream in them.
+const PIECE_BYTES: usize = NARROW_BLOCKS_ALONE * BLOCK_BYTES;
+
+/// Most vectors of a panel's rows.
+const MOST_PARTS: usize = 4;
 
 /// All panels times `T` tokens, `R` vectors of rows at once.
 ///
