@@ -1,4 +1,4 @@
-//! Names the shared library's ABI in its SONAME, and tells the tests what they are built for.
+//! Names the shared library's ABI in its SONAME and in its symbols' version, and tells the tests what they are built for.
 
 use std::path::Path;
 
@@ -8,6 +8,9 @@ fn main() {
     let linux = variable("CARGO_CFG_TARGET_OS") == "linux";
     if linux {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libhbitlinear.so.1");
+        if variable("CARGO_CFG_TARGET_ENV") == "gnu" {
+            version_symbols();
+        }
         #[cfg(unix)]
         name_in_the_build_folder(Path::new(&variable("OUT_DIR")));
     }
@@ -17,6 +20,16 @@ fn main() {
     }
     for name in ["TARGET", "HOST", "PROFILE"] {
         println!("cargo:rustc-env=HBL_{name}={}", variable(name));
+    }
+}
+
+/// Every function gets a version that is called like the SONAME.
+///
+/// rustc has a version script of its own for a cdylib, without a name. Beside it GNU ld takes no other, and LLVM's linker
+/// takes one but leaves the functions to rustc's. GNU ld's own option is what both live with.
+fn version_symbols() {
+    for argument in ["-fuse-ld=bfd", "-Wl,--default-symver"] {
+        println!("cargo:rustc-cdylib-link-arg={argument}");
     }
 }
 

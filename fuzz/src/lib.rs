@@ -53,10 +53,7 @@ pub fn same_bits(a: f32, b: f32) -> bool {
 pub fn assert_near(actual: f32, expected: f64, tolerance: f64, what: std::fmt::Arguments<'_>) {
     if actual.is_infinite() {
         let farthest = f64::from(actual.signum()) * expected + tolerance;
-        assert!(
-            farthest >= f64::from(f32::MAX),
-            "{what}: {actual}, not {expected:e} within {tolerance:e}"
-        );
+        assert!(farthest >= f64::from(f32::MAX), "{what}: {actual}, not {expected:e} within {tolerance:e}");
         return;
     }
     let error = (f64::from(actual) - expected).abs();

@@ -3,12 +3,12 @@
 //!
 //! The functions have no branch and no table, so that loops over them become vectors.
 
-/// ⌈number · 256 / 243⌉, for a number below 243.
+/// ⌈number · 256 / 243⌉, for a number below 243; some byte for others, which damaged weights give.
 #[inline(always)]
 const fn byte(number: u8) -> u8 {
     // number + ⌈number · 13 / 243⌉; 4316 / 2²⁰ is 1/243, near enough for every number.
     let dividend = number as u16 * 13 + 242;
-    number + (((dividend as u32 * 4316) >> 16) as u16 >> 4) as u8
+    number.wrapping_add((((dividend as u32 * 4316) >> 16) as u16 >> 4) as u8)
 }
 
 /// The most significant digit.
@@ -86,6 +86,12 @@ mod tests {
             assert!(is_canonical(byte));
         }
         assert_eq!((0..=255).filter(|&byte| is_canonical(byte)).count(), 243);
+    }
+
+    /// As damaged weights give them: some byte, and no panic.
+    #[test]
+    fn numbers_that_are_too_large() {
+        assert_eq!(bytes([243, 244, 255]), [0, 2, 13]);
     }
 
     #[test]

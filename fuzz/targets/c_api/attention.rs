@@ -2,18 +2,17 @@
 
 use core::ops::Range;
 
-use core_crate::{
-    Buffer, Cache, CacheSpec, Query, QueryBits, StateBits, attend, attend_workspace_len, softmax,
-};
+use core_crate::{CacheSpec, Query, QueryBits, StateBits, attend, attend_workspace_len, softmax};
 use hbitlinear_fuzz::rows::Floats;
 use hbitlinear_fuzz::{same, scalar};
 
 use super::buffers::{Buffers, Described, Kind, call};
 use super::input::{CacheShape, Size, Wrong};
+use super::kept::{Kept, Line};
 use super::library::attention::{
     hbl_attention, hbl_attention_scores, hbl_attention_softmax, hbl_attention_weighted_sum,
     hbl_attention_workspace_len, hbl_cache, hbl_cache_append, hbl_cache_bytes_len, hbl_cache_create,
-    hbl_cache_len, hbl_cache_spec, hbl_cache_truncate,
+    hbl_cache_spec, hbl_cache_truncate,
 };
 use super::library::error::hbl_error;
 use super::library::product::hbl_range;
@@ -21,37 +20,6 @@ use super::program::Program;
 
 const NULL: *mut hbl_error = core::ptr::null_mut();
 const BITS: &[u32] = &[3, 4, 8, 16, 32];
-
-/// Memory of a cache, whose places depend on where in 64 bytes it begins.
-#[derive(Clone, Copy, PartialEq)]
-#[repr(align(64))]
-struct Line([u8; 64]);
-
-/// A cache in memory that stays, and the core's own of the same tokens.
-pub(super) struct Kept {
-    handle: hbl_cache,
-    memory: Vec<Line>,
-    spec: CacheSpec,
-    same: Vec<Line>,
-    len: usize,
-}
-
-impl Kept {
-    fn core(&mut self) -> Cache<'_> {
-        // SAFETY: so many bytes at least, that a cache of this shape and so many tokens left there.
-        unsafe {
-            let memory = Buffer::from_raw(self.same.as_mut_ptr().cast(), self.spec.bytes_len());
-            self.spec.resume(memory, self.len).expect("its own memory")
-        }
-    }
-
-    fn check(&self) {
-        let mut len = 77;
-        // SAFETY: an initialised handle, whose memory is there.
-        assert_eq!(unsafe { hbl_cache_len(&self.handle, &mut len, NULL) }, 0);
-        assert_eq!(len, self.len);
-    }
-}
 
 impl Program {
     pub(super) fn cache(&mut self, b: &mut Buffers<'_>, w: &mut Wrong, silent: bool, shape: &CacheShape) {

@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use hbitlinear_fuzz::guarded::GuardedBuffer;
+use hbitlinear_fuzz::guarded::{Edge, GuardedBuffer};
 
 use super::input::{Odd, Wrong};
 use super::library::error::hbl_error;
@@ -59,6 +59,8 @@ impl<T> Described<T> {
 pub(super) struct Buffers<'r> {
     pub(super) rooms: &'r mut [GuardedBuffer],
     pub(super) odd: Option<(u8, Odd)>,
+    /// A bit for each buffer: whether it begins at a page that must not be touched, or ends there.
+    pub(super) edges: u8,
     pub(super) used: Vec<Used>,
 }
 
@@ -85,7 +87,7 @@ impl Buffers<'_> {
         // SAFETY: numbers, seen as bytes.
         let content =
             unsafe { core::slice::from_raw_parts(content.as_ptr().cast::<u8>(), size_of_val(content)) };
-        let start = self.rooms[index].put(content);
+        let start = self.rooms[index].put(content, self.edge(index));
         let (bytes, element, content) = (content.len(), size_of::<T>(), content.to_vec());
         let claimed = (start.expose_provenance(), bytes / element);
         self.used.push(Used { start, bytes, element, content, kind, claimed });
@@ -96,7 +98,7 @@ impl Buffers<'_> {
     pub(super) fn workspace(&mut self, bytes: usize) -> usize {
         let bytes = bytes.min(ROOM - 4096);
         let index = self.used.len();
-        let start = self.rooms[index].start(bytes);
+        let start = self.rooms[index].place(bytes, self.edge(index));
         let used = Used {
             start,
             bytes,
@@ -107,6 +109,10 @@ impl Buffers<'_> {
         };
         self.used.push(used);
         index
+    }
+
+    fn edge(&self, index: usize) -> Edge {
+        if self.edges >> index & 1 == 1 { Edge::Start } else { Edge::End }
     }
 
     /// Makes one buffer odd, when all are there.
@@ -122,10 +128,11 @@ impl Buffers<'_> {
             // One byte less, and one byte on.
             Odd::Misaligned if len > 0 && self.used[index].element > 1 => (start + 1, len - 1),
             Odd::Misaligned => (start, len),
-            // It still ends where the page begins.
+            // It still begins or ends at the page.
             Odd::Shorter(by) => {
                 let by = usize::from(by.saturating_sub(200).max(1)).min(len);
-                (start + by * self.used[index].element, len - by)
+                let moved = if self.edge(index) == Edge::Start { 0 } else { by * self.used[index].element };
+                (start + moved, len - by)
             }
             Odd::Alias(other) => {
                 let other = &self.used[usize::from(other) % self.used.len()];
@@ -157,10 +164,7 @@ impl Buffers<'_> {
             if used.kind == Kind::Workspace {
                 continue;
             }
-            assert!(
-                self.rooms[index].is_whole(used.bytes),
-                "something was written in front of buffer {index}"
-            );
+            assert!(self.rooms[index].is_whole(used.bytes), "something was written beside buffer {index}");
             if used.kind == Kind::Read || !ok {
                 assert!(self.rooms[index].bytes(used.bytes) == used.content, "buffer {index} was written");
             }

@@ -1,6 +1,6 @@
 //! The C functions, called as a program might: any arguments, some wrong on purpose, every buffer at the edge of a page
-//! that must not be touched. No call crashes; a refused one writes nothing but its workspace and says why; one that
-//! succeeds gives what the core gives.
+//! that must not be touched, before it or behind it. No call crashes; a refused one writes nothing but its workspace and
+//! says why; one that succeeds gives what the core gives.
 
 #![no_main]
 
@@ -12,6 +12,7 @@ mod attention;
 mod buffers;
 mod containers;
 mod input;
+mod kept;
 mod layers;
 mod program;
 mod tensors;
@@ -33,13 +34,13 @@ use program::Program;
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Input<'a> {
-    backend: u8,
+    number: u8,
     calls: Vec<Step<'a>>,
 }
 
 fuzz_target!(|input: Input| {
     buffers::with_rooms(|rooms| {
-        let mut program = Program::new(input.backend);
+        let mut program = Program::new(input.number);
         for step in input.calls.iter().take(24) {
             program.run(rooms, step);
         }

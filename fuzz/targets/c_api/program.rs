@@ -8,9 +8,9 @@ use core::ffi::CStr;
 use core_crate::{Backend, Transform, Weights};
 use hbitlinear_fuzz::guarded::GuardedBuffer;
 
-use super::attention::Kept;
 use super::buffers::{Buffers, Kind, call};
 use super::input::{Call, Odd, Step, Wrong};
+use super::kept::Kept;
 use super::library::backend::{
     hbl_backend_available, hbl_backend_best, hbl_backend_from_name, hbl_backend_list, hbl_backend_name,
 };
@@ -25,6 +25,8 @@ pub(super) type Quantised = (u32, usize, Vec<u8>, Vec<f32>, Vec<i32>);
 /// What lives longer than a call.
 pub(super) struct Program {
     pub(super) backend: u32,
+    /// Of which buffers the page that must not be touched is in front, by bits; of the others it is behind.
+    pub(super) edges: u8,
     pub(super) transform: hbl_transform,
     pub(super) named: Option<Transform<'static>>,
     pub(super) matrices: Vec<hbl_matrix>,
@@ -40,11 +42,13 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn new(backend: u8) -> Program {
+    /// With a backend, and edges that every call turns by one, from one number.
+    pub(super) fn new(number: u8) -> Program {
         let backends: Vec<u32> =
             Backend::available().map(|backend| backend.id() as u32).chain([u32::MAX]).collect();
         Program {
-            backend: backends[usize::from(backend) % backends.len()],
+            backend: backends[usize::from(number) % backends.len()],
+            edges: number,
             transform: hbl_transform { opaque: [0; 64] },
             named: None,
             matrices: Vec::new(),
@@ -60,7 +64,8 @@ impl Program {
 
     pub(super) fn run(&mut self, rooms: &mut [GuardedBuffer], step: &Step<'_>) {
         let silent = step.silent;
-        let b = &mut Buffers { rooms, odd: step.odd, used: Vec::new() };
+        self.edges = self.edges.rotate_left(1);
+        let b = &mut Buffers { rooms, odd: step.odd, edges: self.edges, used: Vec::new() };
         let w = &mut Wrong { at: step.wrong, index: 0 };
         match &step.call {
             Call::Named(name) => self.named(b, silent, name),
