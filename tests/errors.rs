@@ -22,11 +22,19 @@ fn length(argument: &'static str, expected: usize, actual: usize) -> Error {
 /// Each ε is named.
 #[test]
 fn epsilon() {
-    for epsilon in [-1.0, -f32::MIN_POSITIVE, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    let (negative, infinite) = ("a negative one", "an infinite one");
+    for (epsilon, came) in [
+        (-1.0, negative),
+        (-f32::MIN_POSITIVE, negative),
+        (f32::NAN, "NaN"),
+        (f32::INFINITY, infinite),
+        (f32::NEG_INFINITY, infinite),
+    ] {
         let check = |error: Error, expected: &str| match error {
             Error::Epsilon { argument, value } => {
                 assert_eq!((argument, value.to_bits()), (expected, epsilon.to_bits()));
-                assert!(error.to_string().starts_with(expected), "{error}");
+                let text = error.to_string();
+                assert_eq!(text, format!("{expected}: expected a finite value >= 0, got {came}"));
             }
             _ => panic!("{error}"),
         };

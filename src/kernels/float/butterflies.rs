@@ -9,6 +9,9 @@
 //! between registers costs two shuffles a register and stage more. Between registers `a + b` is an addition and
 //! `a − b` a multiply-add by −1, as Zen 4 has two pipes for each kind; with plain subtractions AVX2 is 8 % slower.
 //! The sizes of the passes are those at which no register is spilled: 8 of AVX2's 16, 16 of AVX-512's 32.
+//!
+//! **Size.** There is a first pass for each way to load, and one function for the later passes, which have nothing to do with
+//! it: written out in each first pass they were three quarters of the code.
 
 use core::mem::MaybeUninit;
 
@@ -36,13 +39,18 @@ fn first_share(stages: u32, most: u32) -> u32 {
     share
 }
 
-/// See [`Kernels::butterflies`](crate::kernels::contract::Kernels::butterflies).
+/// [`later_passes`] as a function of an instruction set.
+type LaterPasses = unsafe fn(x: &mut [MaybeUninit<f32>], from: u32, log2: u32, scale: Option<f32>);
+
+/// See [`Kernels::butterflies`](crate::kernels::contract::Kernels::butterflies). `later` is [`later_passes`] of the same
+/// vector.
 #[inline(always)]
 pub(crate) unsafe fn butterflies<V: Vector>(
     prologue: Prologue<'_>,
     x: &mut [MaybeUninit<f32>],
     log2: u32,
     scale: f32,
+    later: LaterPasses,
 ) {
     // SAFETY: the module's contract; `x` is whole runs of 2^log2, the prologue is as long.
     unsafe {
@@ -52,13 +60,13 @@ pub(crate) unsafe fn butterflies<V: Vector>(
             short_runs::<V>(&mut x[..whole], log2, scale);
             transform::butterflies(&mut x[whole..], log2, scale);
         } else if prologue.is_in_place() {
-            Passes::<V>::new(scale).run(InPlace, x, log2);
+            FirstPass::<V>::new(scale, later).run(InPlace, x, log2);
         } else {
-            let passes = Passes::<V>::new(scale);
+            let pass = FirstPass::<V>::new(scale, later);
             match (prologue.values, prologue.weight, prologue.signs) {
-                (Some(_), None, None) => passes.run(Elsewhere::<V, false, false>::new(prologue), x, log2),
-                (Some(_), Some(_), None) => passes.run(Elsewhere::<V, true, false>::new(prologue), x, log2),
-                _ => passes.run(Elsewhere::<V, true, true>::new(prologue), x, log2),
+                (Some(_), None, None) => pass.run(Elsewhere::<V, false, false>::new(prologue), x, log2),
+                (Some(_), Some(_), None) => pass.run(Elsewhere::<V, true, false>::new(prologue), x, log2),
+                _ => pass.run(Elsewhere::<V, true, true>::new(prologue), x, log2),
             }
         }
     }
@@ -172,18 +180,34 @@ unsafe fn short_runs<V: Vector>(x: &mut [f32], log2: u32, scale: f32) {
 
 /// Constants of all passes.
 #[derive(Clone, Copy)]
-struct Passes<V> {
+struct Constants<V> {
     minus: V,
     scale: V,
 }
 
-impl<V: Vector> Passes<V> {
+impl<V: Vector> Constants<V> {
     #[inline(always)]
     unsafe fn new(scale: f32) -> Self {
         // The black box keeps `x · (−1) + y` a fused multiply-add: the compiler would turn it into a subtraction,
         // and so load the adders alone.
         // SAFETY: the module's contract.
-        unsafe { Passes { minus: V::splat(core::hint::black_box(-1.0)), scale: V::splat(scale) } }
+        unsafe { Constants { minus: V::splat(core::hint::black_box(-1.0)), scale: V::splat(scale) } }
+    }
+}
+
+/// The first pass, and what it has to know of the later ones.
+#[derive(Clone, Copy)]
+struct FirstPass<V> {
+    constants: Constants<V>,
+    scale: f32,
+    later: LaterPasses,
+}
+
+impl<V: Vector> FirstPass<V> {
+    #[inline(always)]
+    unsafe fn new(scale: f32, later: LaterPasses) -> Self {
+        // SAFETY: the module's contract.
+        FirstPass { constants: unsafe { Constants::new(scale) }, scale, later }
     }
 
     /// All stages of whole runs of 2^log2, at least a register each.
@@ -198,8 +222,8 @@ impl<V: Vector> Passes<V> {
                     0 => self.neighbours::<1, true>(prologue, 0, x),
                     1 => self.neighbours::<2, true>(prologue, 0, x),
                     2 => self.neighbours::<4, true>(prologue, 0, x),
-                    3 => self.neighbours::<8, true>(prologue, 0, x),
-                    _ => self.neighbours::<16, true>(prologue, 0, x),
+                    4 if V::PASS > 3 => self.neighbours::<16, true>(prologue, 0, x),
+                    _ => self.neighbours::<8, true>(prologue, 0, x),
                 }
                 return;
             }
@@ -212,43 +236,19 @@ impl<V: Vector> Passes<V> {
                     let at = (i << log2_piece) + (j << BLOCK);
                     match stages {
                         2 => self.neighbours::<4, false>(prologue, at, part),
-                        3 => self.neighbours::<8, false>(prologue, at, part),
-                        _ => self.neighbours::<16, false>(prologue, at, part),
+                        4 if V::PASS > 3 => self.neighbours::<16, false>(prologue, at, part),
+                        _ => self.neighbours::<8, false>(prologue, at, part),
                     }
-                    self.columns(part, V::LOG2 + stages, block, !long);
+                    (self.later)(part, V::LOG2 + stages, block, if long { None } else { Some(self.scale) });
                 }
                 if long {
-                    self.columns(piece, block, log2, true);
+                    (self.later)(piece, block, log2, Some(self.scale));
                 }
             }
         }
     }
 
-    /// The stages from stride 2^from up to a run of 2^log2, the scale in the last pass if `last`.
-    #[inline(always)]
-    unsafe fn columns(self, x: &mut [MaybeUninit<f32>], mut from: u32, log2: u32, last: bool) {
-        while from < log2 {
-            let most = if from < ALIAS { V::PASS } else { V::PASS.min(3) };
-            let stages = first_share(log2 - from, most);
-            let (stride, scaled) = (1 << from, last && from + stages == log2);
-            // SAFETY: the module's contract; 2^(from + stages) divides the length.
-            unsafe {
-                match (stages, scaled) {
-                    (1, false) => self.rows::<2, false>(x, stride),
-                    (1, true) => self.rows::<2, true>(x, stride),
-                    (2, false) => self.rows::<4, false>(x, stride),
-                    (2, true) => self.rows::<4, true>(x, stride),
-                    (3, false) => self.rows::<8, false>(x, stride),
-                    (3, true) => self.rows::<8, true>(x, stride),
-                    (_, false) => self.rows::<16, false>(x, stride),
-                    (_, true) => self.rows::<16, true>(x, stride),
-                }
-            }
-            from += stages;
-        }
-    }
-
-    /// First pass: groups of `N` neighbouring registers, all stages within and between them.
+    /// Groups of `N` neighbouring registers, all stages within and between them.
     #[inline(always)]
     unsafe fn neighbours<const N: usize, const LAST: bool>(
         self,
@@ -260,7 +260,7 @@ impl<V: Vector> Passes<V> {
         unsafe {
             for (j, part) in Chunks::new(x, (N * V::LANES).trailing_zeros()).enumerate() {
                 let p = part.as_mut_ptr().cast::<f32>();
-                let mut v = [self.scale; N];
+                let mut v = [self.constants.scale; N];
                 for (i, v) in v.iter_mut().enumerate() {
                     let k = i * V::LANES;
                     let mut t = prologue.load(at + j * N * V::LANES + k, p.add(k));
@@ -273,12 +273,47 @@ impl<V: Vector> Passes<V> {
                     }
                     *v = t;
                 }
-                self.finish::<N, LAST>(v, p, V::LANES);
+                self.constants.finish::<N, LAST>(v, p, V::LANES);
             }
         }
     }
+}
 
-    /// Later pass: columns of `N` rows of `stride` floats.
+/// The stages from stride 2^from up to a run of 2^log2, and the scale in the last pass if there is one.
+///
+/// # Safety
+/// The module's contract; `x` is initialised and whole runs, and 2^from is a multiple of the lanes and below a run.
+#[inline(always)]
+pub(crate) unsafe fn later_passes<V: Vector>(
+    x: &mut [MaybeUninit<f32>],
+    mut from: u32,
+    log2: u32,
+    scale: Option<f32>,
+) {
+    // SAFETY: the module's contract; 2^(from + stages) divides the length.
+    unsafe {
+        let constants = Constants::<V>::new(scale.unwrap_or(1.0));
+        while from < log2 {
+            let most = if from < ALIAS { V::PASS } else { V::PASS.min(3) };
+            let stages = first_share(log2 - from, most);
+            let (stride, scaled) = (1 << from, scale.is_some() && from + stages == log2);
+            match (stages, scaled) {
+                (1, false) => constants.rows::<2, false>(x, stride),
+                (1, true) => constants.rows::<2, true>(x, stride),
+                (2, false) => constants.rows::<4, false>(x, stride),
+                (2, true) => constants.rows::<4, true>(x, stride),
+                (4, false) if V::PASS > 3 => constants.rows::<16, false>(x, stride),
+                (4, true) if V::PASS > 3 => constants.rows::<16, true>(x, stride),
+                (_, false) => constants.rows::<8, false>(x, stride),
+                (_, true) => constants.rows::<8, true>(x, stride),
+            }
+            from += stages;
+        }
+    }
+}
+
+impl<V: Vector> Constants<V> {
+    /// Columns of `N` rows of `stride` floats.
     #[inline(always)]
     unsafe fn rows<const N: usize, const LAST: bool>(self, x: &mut [MaybeUninit<f32>], stride: usize) {
         // SAFETY: the module's contract; chunks are `N · stride` floats, a stride is whole registers.

@@ -30,13 +30,40 @@ macro_rules! float_kernels {
             fn scale_row = rows(
                 src: &[f32], factor: f32, weight: Option<&[f32]>, dst: &mut [core::mem::MaybeUninit<f32>]
             );
-            fn butterflies = butterflies(
-                prologue: $crate::kernels::contract::Prologue<'_>,
-                x: &mut [core::mem::MaybeUninit<f32>], log2: u32, scale: f32
-            );
             fn quantize_i8 = quantize(x: &[f32], factor: f32, q: &mut [core::mem::MaybeUninit<u8>]) -> i32;
             fn quantize_i4 = quantize(x: &[f32], factor: f32, q: &mut [core::mem::MaybeUninit<u8>]) -> i32;
             fn widen_i4 = quantize(src: &[u8], dst: &mut [i8]);
+        }
+
+        /// # Safety
+        /// The contract's: the CPU has the features, and the lengths are as it says.
+        #[target_feature(enable = $features)]
+        unsafe fn butterflies(
+            prologue: $crate::kernels::contract::Prologue<'_>,
+            x: &mut [core::mem::MaybeUninit<f32>],
+            log2: u32,
+            scale: f32,
+        ) {
+            /// # Safety
+            /// The CPU has the features; the rest is the generic function's.
+            #[inline(never)]
+            #[target_feature(enable = $features)]
+            unsafe fn later_passes(
+                x: &mut [core::mem::MaybeUninit<f32>],
+                from: u32,
+                log2: u32,
+                scale: Option<f32>,
+            ) {
+                // SAFETY: this function has the features; the rest as promised.
+                unsafe {
+                    $crate::kernels::float::butterflies::later_passes::<$vector>(x, from, log2, scale)
+                }
+            }
+
+            // SAFETY: this function has the features; its callers keep the kernel's contract on the lengths.
+            unsafe {
+                $crate::kernels::float::butterflies::butterflies::<$vector>(prologue, x, log2, scale, later_passes)
+            }
         }
 
         /// # Safety

@@ -3,27 +3,31 @@
 //! [`multiply_add_products`] for a [`LaneVector`](super::vector::LaneVector). They are expressions, a [`Product`](crate::kernels::contract::Product), and need no imports around them.
 //!
 //! `tokens => rows` says how many vectors of rows a kernel multiplies at once with that many tokens: as many as
-//! registers hold the accumulators of. The numbers of tokens begin with 1 and leave none out; the last one is a tile's.
+//! registers hold the accumulators of. The numbers of tokens begin with 1 and leave none out; the last one is a tile's. More than
+//! a product of few tokens can have ([`TileKernels::min_tokens`](crate::kernels::contract::TileKernels::min_tokens) of what does
+//! the others) are code that is never called.
 
-/// Products with a dot instruction, or of several tokens with one of matrices: the way is `dot_u8s8`, `by_element` or `matrix`. The fewer tokens of int4 that are listed for `FiveTrit` have kernels of their own; in brackets
-/// is that of one token.
+/// Products with a dot instruction, or of several tokens with one of matrices: the way is `dot_u8s8`, `by_element` or `matrix`.
+/// The fewer tokens of int4 that are listed for `FiveTrit` have kernels of their own; in brackets is that of one token.
 macro_rules! dot_products {
     (
         $vector:ty, $features:literal, $way:ident,
-        1 => $one:literal, $($tokens:literal => $rows:literal),+;
+        two_bit: 1 => $two_one:literal, $($two_tokens:literal => $two_rows:literal),+;
+        five_trit: 1 => $five_one:literal, $($five_tokens:literal => $five_rows:literal),+;
         five_trit_int4[$int4_one_token:ident]: 1 => $int4_one:literal $(, $int4_tokens:literal => $int4_rows:literal)*;
     ) => {{
         use $crate::kernels::ternary;
-        const TOKEN_TILE: usize = ternary::instantiate::token_tile(&[1 $(, $tokens)+]);
+        const TWO_TILE: usize = ternary::instantiate::token_tile(&[1 $(, $two_tokens)+]);
+        const FIVE_TILE: usize = ternary::instantiate::token_tile(&[1 $(, $five_tokens)+]);
 
         ternary::instantiate::any_tokens! {
             two_bit = two_bit::$way [one_token several_tokens],
-            $vector, $features, inline, 1 => $one $(, $tokens => $rows)+;
+            $vector, $features, inline, 1 => $two_one $(, $two_tokens => $two_rows)+;
             _ => ternary::instantiate::too_many_tokens
         }
         ternary::instantiate::any_tokens! {
             five_trit = five_trit::$way [one_token several_tokens],
-            $vector, $features, inline, 1 => $one $(, $tokens => $rows)+;
+            $vector, $features, inline, 1 => $five_one $(, $five_tokens => $five_rows)+;
             _ => ternary::instantiate::too_many_tokens
         }
         ternary::instantiate::any_tokens! {
@@ -32,9 +36,9 @@ macro_rules! dot_products {
             _ => five_trit
         }
 
-        let two_bit = ternary::instantiate::tile_kernels!(two_bit, $features, TOKEN_TILE);
-        let five_trit_int8 = ternary::instantiate::tile_kernels!(five_trit, $features, TOKEN_TILE);
-        let five_trit_int4 = ternary::instantiate::tile_kernels!(five_trit_int4, $features, TOKEN_TILE);
+        let two_bit = ternary::instantiate::tile_kernels!(two_bit, $features, TWO_TILE);
+        let five_trit_int8 = ternary::instantiate::tile_kernels!(five_trit, $features, FIVE_TILE);
+        let five_trit_int4 = ternary::instantiate::tile_kernels!(five_trit_int4, $features, FIVE_TILE);
         $crate::kernels::contract::Product {
             tiles: ternary::PORTABLE
                 .tiles

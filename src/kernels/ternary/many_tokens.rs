@@ -140,27 +140,41 @@ pub(crate) use vector_unit;
 macro_rules! unit_kernels {
     ($unit:ty, $codes:ty, $features:literal, $min_tokens:literal) => {{
         /// # Safety
-        /// The contract's.
+        /// The CPU has the features; the rest is the generic function's.
+        #[inline(never)]
         #[target_feature(enable = $features)]
+        unsafe fn products(
+            operands: $crate::kernels::contract::Operands<'_>,
+            groups: Option<($crate::kernels::contract::Groups<'_>, &mut [[f32; $crate::layout::PANEL_ROWS]])>,
+            scratch: &mut $crate::kernels::contract::Scratch,
+            sums: &mut [[i32; $crate::layout::PANEL_ROWS]],
+        ) {
+            // SAFETY: this function has the features; the contract says which layout.
+            unsafe {
+                $crate::kernels::ternary::tiles::products::<$unit, $codes>(operands, groups, scratch, sums)
+            }
+        }
+
+        /// # Safety
+        /// The contract's.
         unsafe fn sums(
             operands: $crate::kernels::contract::Operands<'_>,
             scratch: &mut $crate::kernels::contract::Scratch,
             sums: &mut [[i32; $crate::layout::PANEL_ROWS]],
         ) {
-            // SAFETY: this function has the features; the contract says which layout.
-            unsafe { $crate::kernels::ternary::tiles::sums::<$unit, $codes>(operands, scratch, sums) }
+            // SAFETY: as promised.
+            unsafe { products(operands, None, scratch, sums) }
         }
 
         /// # Safety
         /// The contract's.
-        #[target_feature(enable = $features)]
         unsafe fn groups(
             operands: $crate::kernels::contract::Operands<'_>,
             groups: $crate::kernels::contract::Groups<'_>,
             buffers: $crate::kernels::contract::GroupBuffers<'_>,
         ) {
-            // SAFETY: as above.
-            unsafe { $crate::kernels::ternary::tiles::groups::<$unit, $codes>(operands, groups, buffers) }
+            // SAFETY: as promised.
+            unsafe { products(operands, Some((groups, buffers.scaled)), buffers.scratch, buffers.sums) }
         }
 
         let staged = $crate::kernels::contract::STAGED_BYTES;

@@ -19,7 +19,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
         two_bit from 17, five_trit from 9: 1 panels => 4, 1 => 4; 1 2 3 4;
         fewer: dot_products! {
             Rows4<I8mm>, "neon,dotprod,i8mm", matrix,
-            1 => 4, 2 => 4, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
+            two_bit: 1 => 4, 2 => 4, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
+            five_trit: 1 => 4, 2 => 4, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2;
             five_trit_int4[one_token_int4_shared]: 1 => 8, 2 => 2, 3 => 2, 4 => 2;
         }
     },

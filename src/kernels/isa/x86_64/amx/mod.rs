@@ -56,26 +56,38 @@ pub(crate) fn detect() -> bool {
 
 /// # Safety
 /// The CPU has the features and the thread may use `X`; otherwise the contract's.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn products<X: TileUnit, C: TileCodes>(
+    operands: Operands<'_>,
+    groups: Option<(Groups<'_>, &mut [[f32; PANEL_ROWS]])>,
+    scratch: &mut Scratch,
+    sums: &mut [[i32; PANEL_ROWS]],
+) {
+    // SAFETY: this function has the features; the rest as promised.
+    unsafe { ternary::tiles::products::<X, C>(operands, groups, scratch, sums) }
+}
+
+/// # Safety
+/// As [`products`].
 unsafe fn sums<X: TileUnit, C: TileCodes>(
     operands: Operands<'_>,
     scratch: &mut Scratch,
     sums: &mut [[i32; PANEL_ROWS]],
 ) {
-    // SAFETY: this function has the features; the rest as promised.
-    unsafe { ternary::tiles::sums::<X, C>(operands, scratch, sums) }
+    // SAFETY: as promised.
+    unsafe { products::<X, C>(operands, None, scratch, sums) }
 }
 
 /// # Safety
-/// As [`sums`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// As [`products`].
 unsafe fn groups<X: TileUnit, C: TileCodes>(
     operands: Operands<'_>,
     groups: Groups<'_>,
     buffers: GroupBuffers<'_>,
 ) {
-    // SAFETY: this function has the features; the rest as promised.
-    unsafe { ternary::tiles::groups::<X, C>(operands, groups, buffers) }
+    // SAFETY: as promised.
+    unsafe { products::<X, C>(operands, Some((groups, buffers.scaled)), buffers.scratch, buffers.sums) }
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
         two_bit from 13, five_trit from 7: 2 panels => 2, 1 => 1; 1 2 3 4 5 6 7 8 9 10 11 12;
         fewer: dot_products! {
             __m512i, "avx512f,avx512bw,avx512vl,avx512vnni", dot_u8s8,
-            1 => 8, 2 => 2, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2, 9 => 2, 10 => 2, 11 => 2, 12 => 2;
+            two_bit: 1 => 8, 2 => 2, 3 => 2, 4 => 2, 5 => 2, 6 => 2, 7 => 2, 8 => 2, 9 => 2, 10 => 2, 11 => 2, 12 => 2;
+            five_trit: 1 => 8, 2 => 2, 3 => 2, 4 => 2, 5 => 2, 6 => 2;
             five_trit_int4[one_token_int4]: 1 => 8, 2 => 4, 3 => 4, 4 => 4;
         }
     },

@@ -26,7 +26,8 @@ pub(crate) const KERNELS: Kernels = Kernels {
         two_bit from 6, five_trit from 6: 1 panels => 2, 1 => 2; 1 2 3 4 5 6;
         fewer: dot_products! {
             __m256i, "avx2,f16c,avxvnni", dot_u8s8,
-            1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
+            two_bit: 1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
+            five_trit: 1 => 4, 2 => 2, 3 => 2, 4 => 2, 5 => 2;
             five_trit_int4[one_token_int4]: 1 => 4;
         }
     },
