@@ -96,7 +96,8 @@ pub fn start() -> Result<sys::ggml_backend_t, String> {
 }
 
 /// The first of llama.cpp's types of buffer that takes such weights for a `mul_mat`: asked of an empty buffer, in the
-/// order of its model loader.
+/// order of its model loader. Without that for AMX, whose `mul_mat` of several tokens of Q4_0 ends the program by a
+/// segmentation fault in this version (ggml 0.26.0).
 fn buffer_type(
     backend: sys::ggml_backend_t,
     id: sys::ggml_type,
@@ -121,7 +122,7 @@ fn buffer_type(
             let supported = sys::ggml_backend_dev_supports_op(device, product);
             (*weights).buffer = ptr::null_mut();
             sys::ggml_backend_buffer_free(buffer);
-            if supported {
+            if supported && CStr::from_ptr(sys::ggml_backend_buft_name(*types)) != c"AMX" {
                 return *types;
             }
             types = types.add(1);

@@ -261,11 +261,13 @@ pub(crate) unsafe fn products<X: TileUnit, C: TileCodes>(
             let count = walk.side_by_side::<X>(first);
             for (group, start) in (0..walk.steps).step_by(group_steps).enumerate() {
                 let steps = start..walk.steps.min(start + group_steps);
+                // Opaque: the compiler would write all of the loop twice, with groups and without.
+                let groups = core::hint::black_box(&mut groups);
                 if groups.is_some() {
                     sums[first * tokens..][..count * tokens].fill([0; PANEL_ROWS]);
                 }
                 walk.add::<X, C>((first, count), steps, scratch, sums.as_mut_ptr());
-                let Some((groups, scaled)) = &mut groups else { continue };
+                let Some((groups, scaled)) = groups else { continue };
                 for panel in first..first + count {
                     let sums = sums[panel * tokens..][..tokens].chunks(tile);
                     let scaled = scaled[panel * tokens..][..tokens].chunks_mut(tile);
