@@ -3,7 +3,7 @@
 //! **One token and few**: the fields of a nibble are masked where they are, worth 1 and 4, and have an accumulator each: a
 //! shift, four masks and four dots a token and block, where fields that are brought down one by one take three shifts.
 //! With as many tokens as registers hold both accumulators of. On a Sapphire Rapids, weights in cache, GMAC/s: with 256 bits
-//! and two tokens 152 to 161 for 92 to 94; with 512 bits 3 to 6 tokens 260 for 247, 285 for 278, 304 for 299, 328 for 307.
+//! and two tokens 152 to 155 for 92 to 94; with 512 bits 3 to 6 tokens 260 for 247, 285 for 278, 304 for 299, 328 for 307.
 
 use super::{blocks, start};
 use crate::kernels::contract::{Operands, Panels};

@@ -14,7 +14,7 @@
 //! take [`NARROW_BLOCKS_ALONE`] blocks, a **piece**. Eight panels are read side by side, a piece of each at a time, so that sums
 //! of one are in registers, and fetched ahead as [`Ahead`] says. A loop of this kind in C read 420 MB of weights of 6912 columns,
 //! with AVX2 on a Sapphire Rapids, at these parts of the best plain read of the same run, on one core and on two (512 bytes
-//! ahead to first-level cache, which made no difference; the first and the last column are of another run):
+//! ahead to first-level cache, which made no difference from memory; the first and the last column are of another run):
 //!
 //! | panels | to second-level cache 0 | 1024 | 2048 | 4096 | 8192 bytes ahead |
 //! |---|---|---|---|---|---|
@@ -23,8 +23,9 @@
 //! | 4 | 0.78, 0.72 | 0.80, 0.78 | 0.80, 0.83 | 0.79, 0.82 | 0.84, 0.76 |
 //! | 8 | 0.84, 0.77 | 0.82, 0.81 | 0.81, 0.84 | 0.82, 0.83 | 0.79, 0.88 |
 //!
-//! This kernel reads at 0.82 to 0.86 of the best plain read on one core and 0.57 to 0.60 on two, where one panel at a time, 512
-//! and 8192 bytes ahead, read at 0.64 to 0.66 and 0.53; in cache it makes 98 GMAC/s for 102, on the way from panel to panel.
+//! This kernel reads 6912 columns at 0.82 to 0.86 of the best plain read on one core and 2560 at 0.74 to 0.75, 0.57 to 0.60 on
+//! two, where one panel at a time, 512 and 8192 bytes ahead, read at 0.64 to 0.66 and 0.53; in cache it makes 98 GMAC/s for
+//! 102, on the way from panel to panel, and no more than 93 without the fetch to first-level cache. Not measured on Zen 3 and 4.
 //!
 //! **One token of int4** is no faster. Eight of the 13 operations are `maddubs` and adds, and whatever avoids these
 //! needs rows of one column side by side, while a panel has four columns of a row there. Tried, against 118 GMAC/s in
