@@ -68,6 +68,8 @@ fn read(folder: &Path) -> Result<page::Run, Box<dyn Error>> {
 
 /// Runs all of it and leaves the output in the folder.
 fn measure(options: &Options, root: &Path) -> Result<(), Box<dyn Error>> {
+    // Before anything is written, which would make it dirty.
+    let commit = machine::first_line(root, "git", &["describe", "--always", "--dirty"])?;
     fs::create_dir_all(&options.folder)?;
     let quick = if options.quick { &["--quick"][..] } else { &[] };
     let scorecard = ["bench", "--package", "hbitlinear-benches", "--bench", "scorecard", "--"];
@@ -85,7 +87,7 @@ fn measure(options: &Options, root: &Path) -> Result<(), Box<dyn Error>> {
     let facts = [
         machine::cpu(),
         chrono::Utc::now().format("%Y-%m-%d").to_string(),
-        format!("hbitlinear at {}", machine::first_line(root, "git", &["describe", "--always", "--dirty"])?),
+        format!("hbitlinear at {commit}"),
         versions.ok_or("the peers name no versions")?,
         machine::first_line(root, "rustc", &["--version"])?,
         format!(
