@@ -253,7 +253,7 @@ impl<'a> Transform<'a> {
         // Row by row, so that a row stays in cache for all of its passes; short rows together, to share the cost of
         // the calls (but for signs, which the kernels take for one row).
         const TOGETHER: usize = 4096;
-        // A division takes as long as a tenth of a short row.
+        // One row needs no division, which is 2 to 3 % of the time of 256 points.
         let shares = self.signs.is_none() && self.row_len < TOGETHER && x.len() > self.row_len;
         let rows = if shares { TOGETHER / self.row_len } else { 1 };
         while !x.is_empty() {

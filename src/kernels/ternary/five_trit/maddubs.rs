@@ -18,8 +18,8 @@
 //! would take 52 for 60, but made 78 for 84, a vector of rows at a time, as their accumulators need the registers.
 //!
 //! **Against two bits**, whose 13 operations make 4 · 32 products, 24 are 0.68 as fast and 40 are 0.41. Both are at the
-//! limit of three operations a cycle in cache on a Sapphire Rapids (66 and 44 GMAC/s for 100). Fewer operations were not found:
-//! an addition chain for 3, 9, 27, 81 and 243 modulo 256 has ten additions at least; 16-bit lanes multiply by 3 and bring
+//! limit of three operations a cycle in cache on a Sapphire Rapids (66 and 44 GMAC/s for 100). Fewer operations were not found,
+//! on paper: no addition chain for 3, 9, 27, 81 and 243 modulo 256 of fewer than ten additions; 16-bit lanes multiply by 3 and bring
 //! the digit to their upper byte with one operation, but hold half as many bytes, and a byte below another one carries into its
 //! digits; a block's recoded sums reach 256 · 12 · 8, so that an i16 takes no second block.
 //!
