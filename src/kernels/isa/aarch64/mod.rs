@@ -16,7 +16,7 @@
 //! | BitNet.cpp's I2_S, a row, and eight rows at once | 16, 11.6 | 1, 8 | 8.1, 29.0 and 5.0, 15.0 |
 //! | KleidiAI's 2-bit 1x4 | 18 | 1 | 8.1, 31.0 |
 //! | `dotprod`, `FiveTrit`, int8 | 20.0 | 8 | 8.9, 26.0 |
-//! | `dotprod`, `FiveTrit`, int4 | 8.0 | 16 | 3.5, 10.3 |
+//! | `dotprod`, `FiveTrit`, int4 | 8.0 | 16 | 3.5, 10.2 |
 //! | `i8mm`, `TwoBit` | 10.0 | 8 | Neoverse-N2 4.5, Cortex-A510 6.5 |
 //! | `i8mm`, `FiveTrit`, int8, int4 | 19.2, 7.8 | 8, 16 | 8.5, 14.8 and 3.4, 5.8 |
 //!
