@@ -1194,6 +1194,20 @@ hbl_status hbl_backend_force(uint32_t backend,
                              struct hbl_error *error);
 
 /**
+ * Takes the caller's word that this CPU can run the backend, where nobody says so to the library: "dotprod" and "i8mm" on
+ * AArch64 outside Linux and Android (Windows, or no operating system), "amx" outside Linux. From then on it is available.
+ * What HBL_BACKEND_BEST stands for stays if it was used before; hbl_backend_force changes it. Where the library can ask the
+ * CPU or the operating system, their answer stands. A CPU without the instructions, or whose registers the operating
+ * system does not save, ends the program at the first call that uses the backend, or gives wrong results.
+ *
+ * Fails with HBL_STATUS_UNKNOWN_BACKEND (HBL_BACKEND_BEST is refused too) or HBL_STATUS_BACKEND_UNAVAILABLE; then nothing
+ * changes.
+ */
+HBL_API
+hbl_status hbl_backend_assume(uint32_t backend,
+                              struct hbl_error *error);
+
+/**
  * The name of a conformance group, such as "transform", or NULL from the first number on that no group has. A static
  * string.
  */

@@ -211,6 +211,7 @@ inline outcome<std::uint32_t> backend_from_name(const char *name) {
 inline std::uint32_t backend_best() noexcept { return hbl_backend_best(); }
 inline bool backend_available(std::uint32_t backend) noexcept { return hbl_backend_available(backend) != 0; }
 inline outcome<void> backend_force(std::uint32_t backend) { return detail::call(hbl_backend_force, backend); }
+inline outcome<void> backend_assume(std::uint32_t backend) { return detail::call(hbl_backend_assume, backend); }
 
 /** Empty if no format has that number. */
 inline std::string_view format_name(std::uint32_t format) noexcept {

@@ -1,4 +1,4 @@
-//! Which backends this machine has, and that forcing one only lowers.
+//! Which backends this machine has, and that forcing one only lowers, and no word makes one of what is not there.
 
 mod common;
 
@@ -32,6 +32,17 @@ fn numbers_of_the_c_abi() {
     let ids = [BackendId::Amx, BackendId::Neon, BackendId::Dotprod, BackendId::I8mm, BackendId::Simd128];
     assert_eq!(ids.map(|id| id as u8), [5, 6, 7, 8, 9]);
     assert_eq!(BackendId::Sse41 as u8, 10);
+}
+
+/// Linux and CPUID say what the CPU has, so that nothing is taken on trust here.
+#[test]
+fn nothing_is_assumed_against_the_answer() {
+    for &id in BackendId::ALL {
+        let asked = Backend::new(id);
+        // SAFETY: where it is not refused, the CPU was asked.
+        assert_eq!(unsafe { Backend::assume(id) }, asked);
+        assert_eq!(Backend::new(id), asked, "a refused word changes nothing");
+    }
 }
 
 /// The only test that touches the process-wide choice.

@@ -9,6 +9,11 @@
 #define MEMORY (2 << 20)
 #endif
 
+/* Names of backends that this machine can run, and that nobody says it can. */
+#ifndef ASSUMED
+#define ASSUMED NULL
+#endif
+
 static uint8_t memory[MEMORY];
 
 int run(void) {
@@ -17,6 +22,15 @@ int run(void) {
     if (hbl_conformance_workspace_len(GRID, &len, NULL) != HBL_STATUS_OK || len > sizeof memory) {
         put("the memory is too small\n");
         return 1;
+    }
+    const char *const assumed[] = {ASSUMED};
+    for (size_t i = 0; i < sizeof assumed / sizeof assumed[0] && assumed[i] != NULL; i++) {
+        uint32_t id;
+        if (hbl_backend_from_name(assumed[i], &id, NULL) != HBL_STATUS_OK || hbl_backend_available(id) ||
+            hbl_backend_assume(id, NULL) != HBL_STATUS_OK) {
+            put("not assumed, or known before\n");
+            return 1;
+        }
     }
     if (hbl_backend_list(backends, 16, &count, NULL) != HBL_STATUS_OK || count > 16) {
         put("no list of backends\n");

@@ -9,7 +9,7 @@
 enum { EXIT = 1, WRITE = 4 };
 #elif defined(__arm__)
 enum { EXIT = 1, WRITE = 4 };
-#elif defined(__riscv)
+#elif defined(__riscv) || defined(__aarch64__)
 enum { EXIT = 93, WRITE = 64 };
 #else
 #error "no system calls for this machine"
@@ -27,6 +27,13 @@ static intptr_t system_call(intptr_t number, intptr_t first, intptr_t second, in
     register intptr_t r7 __asm__("r7") = number;
     __asm__ volatile("svc 0" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r7) : "memory");
     return r0;
+#elif defined(__aarch64__)
+    register intptr_t x0 __asm__("x0") = first;
+    register intptr_t x1 __asm__("x1") = second;
+    register intptr_t x2 __asm__("x2") = third;
+    register intptr_t x8 __asm__("x8") = number;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x8) : "memory");
+    return x0;
 #else
     register intptr_t a0 __asm__("a0") = first;
     register intptr_t a1 __asm__("a1") = second;
@@ -54,7 +61,7 @@ __attribute__((used)) static void start(void) { end(run()); }
 /* The kernel starts a program with an aligned stack, and x86 wants it as a call leaves it. */
 #if defined(__i386__)
 __asm__(".globl _start\n_start:\n call start\n");
-#elif defined(__arm__)
+#elif defined(__arm__) || defined(__aarch64__)
 __asm__(".globl _start\n.type _start, %function\n_start:\n bl start\n");
 #else
 __asm__(".globl _start\n_start:\n .option push\n .option norelax\n la gp, __global_pointer$\n .option pop\n call start\n");

@@ -126,6 +126,25 @@ pub unsafe extern "C" fn hbl_backend_force(backend: u32, error: *mut hbl_error) 
     unsafe { guard(error, body) }
 }
 
+/// Takes the caller's word that this CPU can run the backend, where nobody says so to the library: "dotprod" and "i8mm" on
+/// AArch64 outside Linux and Android (Windows, or no operating system), "amx" outside Linux. From then on it is available.
+/// What HBL_BACKEND_BEST stands for stays if it was used before; hbl_backend_force changes it. Where the library can ask the
+/// CPU or the operating system, their answer stands. A CPU without the instructions, or whose registers the operating
+/// system does not save, ends the program at the first call that uses the backend, or gives wrong results.
+///
+/// Fails with HBL_STATUS_UNKNOWN_BACKEND (HBL_BACKEND_BEST is refused too) or HBL_STATUS_BACKEND_UNAVAILABLE; then nothing
+/// changes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hbl_backend_assume(backend: u32, error: *mut hbl_error) -> hbl_status {
+    let body = || {
+        // SAFETY: the caller's word.
+        unsafe { Backend::assume(BackendId::try_from(backend)?)? };
+        Ok(())
+    };
+    // SAFETY: `error` is valid by the header's rules.
+    unsafe { guard(error, body) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

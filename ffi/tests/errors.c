@@ -41,6 +41,9 @@ static void backends(void) {
     REFUSED(NULL_POINTER, hbl_backend_from_name("scalar", NULL, &error));
     REFUSED_SAYING(UNKNOWN_BACKEND, "250", hbl_backend_force(250, &error));
     REFUSED(UNKNOWN_BACKEND, hbl_backend_force(HBL_BACKEND_BEST, &error));
+    REFUSED_SAYING(UNKNOWN_BACKEND, "250", hbl_backend_assume(250, &error));
+    REFUSED(UNKNOWN_BACKEND, hbl_backend_assume(HBL_BACKEND_BEST, &error));
+    ACCEPTED(hbl_backend_assume(best, &error));
     REFUSED_SAYING(UNKNOWN_BACKEND, "250", hbl_hadamard_forward_f32(250, &h64, out.f, K, &error));
     REFUSED(UNKNOWN_BACKEND,
             hbl_layer_forward(250, &layer, &input, out.y, M * N, N, workspace, WORKSPACE, &error));
@@ -49,6 +52,7 @@ static void backends(void) {
     for (uint32_t id = 0; id < 64; id++) {
         if (hbl_backend_name(id) != NULL && !hbl_backend_available(id)) {
             REFUSED(BACKEND_UNAVAILABLE, hbl_backend_force(id, &error));
+            REFUSED(BACKEND_UNAVAILABLE, hbl_backend_assume(id, &error));
             REFUSED(BACKEND_UNAVAILABLE, hbl_hadamard_forward_f32(id, &h64, out.f, K, &error));
         }
     }

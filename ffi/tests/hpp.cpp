@@ -66,6 +66,8 @@ void names() {
     expect(value(hbl::backend_from_name("scalar")) == 0 && hbl::backend_available(0), "scalar");
     expect(hbl::backend_name(77).empty(), "no such backend");
     DONE(hbl::backend_force(hbl::backend_best()));
+    DONE(hbl::backend_assume(hbl::backend_best()));
+    refused([] { return hbl::backend_assume(77); }, HBL_STATUS_UNKNOWN_BACKEND, "a backend's number");
     refused([] { return hbl::backend_from_name("abacus"); }, HBL_STATUS_NAME, "a backend's name");
     refused([] { return hbl::backend_force(77); }, HBL_STATUS_UNKNOWN_BACKEND, "a backend's number");
     const std::uint32_t format = value(hbl::format_from_name("tq2_0"));

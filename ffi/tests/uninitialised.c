@@ -278,6 +278,7 @@ int main(void) {
             printf("%s: done\n", hbl_backend_name(backend));
         }
     }
+    OK(hbl_backend_assume(best, error));
     OK(hbl_backend_force(best, error));
     free(count);
     free(ids);

@@ -49,6 +49,13 @@ macro_rules! registry {
                 }
             }
 
+            /// Whether this build has it, and its architecture is the build's.
+            const fn is_here(self) -> bool {
+                self.is_built() && match self {
+                    $( BackendId::$variant => registry!(@on $arch { true } else { false }), )+
+                }
+            }
+
             fn detect(self) -> bool {
                 match self {
                     $( BackendId::$variant => self.is_built() && registry!(@detect $arch, $($path)::+), )+
@@ -119,23 +126,39 @@ registry! {
     Scalar = 0, "scalar", "any", scalar;
 }
 
+/// A bit for each backend that was looked for, and from number `PRESENT` on one for each that is there. Racing threads find the
+/// same.
+static FOUND: AtomicU32 = AtomicU32::new(0);
+const PRESENT: u32 = 16;
+const _: () = assert!(BackendId::ALL.len() <= PRESENT as usize);
+
 impl BackendId {
     /// Whether the CPU has what it needs: asked once, as a virtual machine may take microseconds to answer.
     #[inline]
     fn cpu_has_it(self) -> bool {
-        const PRESENT: u32 = 16;
-        const _: () = assert!(BackendId::ALL.len() <= PRESENT as usize);
-        // A bit for each backend that was looked for, and above them one for each that is there. Racing threads find the
-        // same.
-        static FOUND: AtomicU32 = AtomicU32::new(0);
         let found = FOUND.load(Ordering::Relaxed);
         let bit = 1 << self as u32;
         if found & bit != 0 {
             return found & bit << PRESENT != 0;
         }
         let present = self.detect();
-        FOUND.fetch_or(bit | if present { bit << PRESENT } else { 0 }, Ordering::Relaxed);
+        self.note(present);
         present
+    }
+
+    /// Keeps what was found out about the CPU. What once was there stays.
+    fn note(self, present: bool) {
+        let bit = 1 << self as u32;
+        FOUND.fetch_or(bit | if present { bit << PRESENT } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Whether somebody says if the CPU has it: CPUID, Linux, or the build's target, which then is all that is needed.
+    const fn can_ask(self) -> bool {
+        match self {
+            BackendId::Dotprod | BackendId::I8mm => cfg!(any(target_os = "linux", target_os = "android")),
+            BackendId::Amx => cfg!(target_os = "linux"),
+            _ => true,
+        }
     }
 }
 
@@ -234,6 +257,32 @@ impl Backend {
         let backend = Self::new(id)?;
         CHOICE.store(id as u8 + 1, Ordering::Relaxed);
         Ok(backend)
+    }
+
+    /// Takes the caller's word that this CPU can run the backend, where nobody says so to the library: `dotprod` and `i8mm`
+    /// outside Linux and Android (Windows, or no operating system; a build with `-C target-feature=+dotprod` or `+i8mm`
+    /// needs no word), `amx` outside Linux. From then on [`Backend::new`] and [`Backend::available`] give it. What
+    /// [`Backend::best`] has chosen before stays, unless [`Backend::force`] changes it. Where the library can ask, the answer
+    /// stands.
+    ///
+    /// ```
+    /// use hbitlinear::{Backend, BackendId};
+    /// // SAFETY: the device's data sheet says so.
+    /// let backend = unsafe { Backend::assume(BackendId::Dotprod) }.unwrap_or(Backend::best());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BackendUnavailable`] if the build has no such kernels, as for another architecture, or if the CPU or the
+    /// operating system was asked and said no.
+    ///
+    /// # Safety
+    /// The CPU has the backend's instructions, those of lower backends of its architecture too, and the operating system
+    /// lets all threads use their registers: the first call would end the process otherwise, or be undefined behaviour.
+    pub unsafe fn assume(id: BackendId) -> Result<Backend> {
+        if id.is_here() && !id.can_ask() {
+            id.note(true);
+        }
+        Self::new(id)
     }
 
     /// Which one it is.

@@ -1,6 +1,6 @@
 //! What the CPU has, without std: what the build takes for granted, and on Linux what the kernel says. The instruction
 //! that reads it from the CPU itself is the kernel's own. Other systems promise it in their ABI or are not asked: on a
-//! Mac the compiler's baseline has the dot product.
+//! Mac the compiler's baseline has the dot product. There [`Backend::assume`](crate::Backend::assume) takes the caller's word.
 
 /// `sdot` and `udot`.
 pub(crate) fn dotprod() -> bool {
