@@ -9,7 +9,7 @@ use cpu_time::ThreadTime;
 use llama_cpp_sys_2 as sys;
 
 use crate::measure::{Contestant, Seconds, Work};
-use crate::products::{Problem, WORKING_SET};
+use crate::problem::{Problem, WORKING_SET};
 
 /// Name, number, and relative error. Activations become int8 in blocks (0.4 %). TQ2_0 and TQ1_0 hold ternary weights
 /// exactly; Q4_0 makes those of one sign an eighth too small, because its grid is −8..=7 (9 %).

@@ -5,6 +5,7 @@
 mod ggml;
 mod measure;
 mod ours;
+mod problem;
 mod products;
 mod transforms;
 

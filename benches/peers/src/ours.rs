@@ -7,7 +7,7 @@ use hbitlinear::{
 };
 
 use crate::measure::{Contestant, Seconds, Work};
-use crate::products::{Problem, SCALE, WORKING_SET};
+use crate::problem::{Problem, SCALE, WORKING_SET};
 
 /// The layouts of the weights, by name.
 pub const LAYOUTS: [(&str, Layout); 2] = [("two-bit", Layout::TwoBit), ("five-trit", Layout::FiveTrit)];

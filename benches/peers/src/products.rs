@@ -8,12 +8,7 @@ use llama_cpp_sys_2::ggml_backend_t;
 use crate::ggml::{self, FORMATS};
 use crate::measure::{self, Contestant, Place, Seconds, median};
 use crate::ours::{self, LAYOUTS, RULES};
-
-/// The scale of all weights: a power of two, which every format holds exactly.
-pub const SCALE: f32 = 1.0 / 64.0;
-
-/// Bytes that the copies of each contestant's weights take.
-pub const WORKING_SET: usize = 400_000_000;
+use crate::problem::Problem;
 
 /// N × K: the layers of BitNet b1.58 2B-4T, and of models around 7B. `--quick` takes the first two.
 const SHAPES: [(usize, usize); 5] = [(2560, 2560), (6912, 2560), (2560, 6912), (4096, 4096), (4096, 14336)];
@@ -27,38 +22,6 @@ const CASES: [(usize, Place, &str); 6] = [
     (64, Place::Warm, "m64/warm"),
     (512, Place::Warm, "m512/warm"),
 ];
-
-/// Random ternary weights `[outputs, inputs]`, to be multiplied by [`SCALE`], and uniform activations of many tokens.
-pub struct Problem {
-    /// N.
-    pub outputs: usize,
-    /// K.
-    pub inputs: usize,
-    /// The weights, row after row.
-    pub ternary: Vec<i8>,
-    /// The activations, token after token.
-    pub x: Vec<f32>,
-}
-
-impl Problem {
-    fn new((outputs, inputs): (usize, usize)) -> Problem {
-        let mut random = fastrand::Rng::with_seed(1);
-        let ternary = (0..outputs * inputs).map(|_| random.i8(-1..=1)).collect();
-        let x = (0..CASES[CASES.len() - 1].0 * inputs).map(|_| random.f32() * 2.0 - 1.0).collect();
-        Problem { outputs, inputs, ternary, x }
-    }
-
-    /// A row of the weights in floats.
-    pub fn row(&self, n: usize) -> Vec<f32> {
-        self.ternary[n * self.inputs..][..self.inputs].iter().map(|&w| f32::from(w) * SCALE).collect()
-    }
-
-    /// The outputs of one token in floats.
-    fn reference(&self, token: usize) -> Vec<f32> {
-        let x = &self.x[token * self.inputs..][..self.inputs];
-        (0..self.outputs).map(|n| self.row(n).iter().zip(x).map(|(w, x)| w * x).sum()).collect()
-    }
-}
 
 /// Prints the table's row and returns the lines for scripts.
 fn report(label: &str, macs: f64, names: &[String], times: &[Vec<Seconds>]) -> Vec<String> {
@@ -101,7 +64,7 @@ pub fn run(
     let shapes = if quick { &SHAPES[..2] } else { &SHAPES[..] };
     let mut lines = Vec::new();
     for (index, &shape) in shapes.iter().enumerate() {
-        let problem = Problem::new(shape);
+        let problem = Problem::new(shape, CASES[CASES.len() - 1].0);
         let mut contestants = Vec::new();
         for layout in LAYOUTS {
             for rule in RULES {
