@@ -50,7 +50,7 @@ macro_rules! dot_products {
 }
 pub(crate) use dot_products;
 
-/// Products with `maddubs`, and by table for several tokens of int4; the few of int4 that are listed for `FiveTrit` have
+/// Products with `maddubs`, and by table for int4 from so many tokens on; the few of int4 that are listed for `FiveTrit` have
 /// kernels of their own.
 macro_rules! maddubs_products {
     (
@@ -58,6 +58,7 @@ macro_rules! maddubs_products {
         two_bit: 1 => $two_one:literal, $($two_tokens:literal => $two_rows:literal),+;
         five_trit: 1 => $five_one:literal, $($five_tokens:literal => $five_rows:literal),+;
         five_trit_int4: 1 => $int4_one:literal $(, $int4_tokens:literal => $int4_rows:literal)*;
+        by table: two_bit from $two_min:literal, five_trit from $five_min:literal;
     ) => {{
         use $crate::kernels::ternary;
         const TWO_TILE: usize = ternary::instantiate::token_tile(&[1 $(, $two_tokens)+]);
@@ -81,11 +82,11 @@ macro_rules! maddubs_products {
 
         let two_bit_int8 = ternary::instantiate::tile_kernels!(two_bit, $features, TWO_TILE);
         let two_bit_int4 = ternary::instantiate::lookup_kernels!(
-            two_bit, ternary::two_bit::TwoBitCodes, $vector, $features, TWO_TILE
+            two_bit, ternary::two_bit::TwoBitCodes, $vector, $features, TWO_TILE, $two_min
         );
         let five_trit_int8 = ternary::instantiate::tile_kernels!(five_trit, $features, FIVE_TILE);
         let five_trit_int4 = ternary::instantiate::lookup_kernels!(
-            five_trit_few, ternary::five_trit::FiveTritCodes, $vector, $features, FIVE_TILE
+            five_trit_few, ternary::five_trit::FiveTritCodes, $vector, $features, FIVE_TILE, $five_min
         );
         $crate::kernels::contract::Product {
             tiles: ternary::PORTABLE
@@ -98,7 +99,7 @@ macro_rules! maddubs_products {
 }
 pub(crate) use maddubs_products;
 
-/// Products lane by lane, and by table for several tokens of int4.
+/// Products lane by lane, and by table for more tokens of int4 than are listed.
 #[cfg_attr(not(target_arch = "aarch64"), allow(unused_macros))]
 macro_rules! multiply_add_products {
     (
@@ -134,13 +135,13 @@ macro_rules! multiply_add_products {
         use ternary::instantiate::{lookup_kernels, tile_kernels, token_tile};
         use ternary::{five_trit::FiveTritCodes, two_bit::TwoBitCodes};
         let two_bit_int8 = tile_kernels!(two_bit_int8, $features, token_tile(&[1 $(, $two8_tokens)+]));
-        let two_bit_int4 = lookup_kernels!(
-            two_bit_int4, TwoBitCodes, $vector, $features, token_tile(&[1 $(, $two4_tokens)+])
-        );
+        const TWO_FEW: usize = token_tile(&[1 $(, $two4_tokens)+]);
+        const FIVE_FEW: usize = token_tile(&[1 $(, $five4_tokens)+]);
+        let two_bit_int4 =
+            lookup_kernels!(two_bit_int4, TwoBitCodes, $vector, $features, TWO_FEW, TWO_FEW + 1);
         let five_trit_int8 = tile_kernels!(five_trit_int8, $features, token_tile(&[1 $(, $five8_tokens)+]));
-        let five_trit_int4 = lookup_kernels!(
-            five_trit_int4, FiveTritCodes, $vector, $features, token_tile(&[1 $(, $five4_tokens)+])
-        );
+        let five_trit_int4 =
+            lookup_kernels!(five_trit_int4, FiveTritCodes, $vector, $features, FIVE_FEW, FIVE_FEW + 1);
         $crate::kernels::contract::Product {
             tiles: ternary::PORTABLE
                 .tiles
@@ -249,11 +250,11 @@ pub(crate) use tile_kernels;
 
 /// The same of int4: by table from some number of tokens on, below it by a function for any sink.
 macro_rules! lookup_kernels {
-    ($few_tokens:ident, $codes:ty, $vector:ty, $features:literal, $few_tile:expr) => {{
-        use $crate::kernels::ternary::int4_lookup::{LOOKUP_PANELS, LOOKUP_TOKENS, LookupCodes};
+    ($few_tokens:ident, $codes:ty, $vector:ty, $features:literal, $few_tile:expr, $min_tokens:expr) => {{
+        use $crate::kernels::ternary::int4_lookup::{LOOKUP_PANELS, LOOKUP_TOKENS};
         const FEW: $crate::kernels::contract::TileKernels =
             $crate::kernels::ternary::instantiate::tile_kernels!($few_tokens, $features, $few_tile);
-        const _: () = assert!(<$codes as LookupCodes>::MIN_TOKENS <= FEW.token_tile + 1);
+        const _: () = assert!($min_tokens <= FEW.token_tile + 1);
 
         /// # Safety
         /// The contract's.
@@ -281,7 +282,7 @@ macro_rules! lookup_kernels {
             }
             // SAFETY: this function has the features; the contract says which layout and width.
             unsafe {
-                if operands.tokens < <$codes as LookupCodes>::MIN_TOKENS {
+                if operands.tokens < $min_tokens {
                     (FEW.sums)(operands, scratch, sums)
                 } else {
                     several(operands, scratch, sums)
@@ -299,7 +300,7 @@ macro_rules! lookup_kernels {
         ) {
             // SAFETY: as above.
             unsafe {
-                if operands.tokens < <$codes as LookupCodes>::MIN_TOKENS {
+                if operands.tokens < $min_tokens {
                     (FEW.groups)(operands, groups, buffers)
                 } else {
                     $crate::kernels::ternary::sinks::sums_by_group::<$vector>(sums, operands, groups, buffers)

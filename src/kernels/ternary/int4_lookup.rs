@@ -68,8 +68,6 @@ type Indices<V> = [V; BLOCK_LOOKUPS];
 
 /// How a layout's codes become `TwoBit` blocks.
 pub(crate) trait LookupCodes {
-    /// From how many tokens on tables are faster than `maddubs`.
-    const MIN_TOKENS: usize;
     /// Blocks that are unpacked at a time, up to four; divides [`TABLE_BLOCKS`].
     const UNPACKED_BLOCKS: usize;
     /// The byte of a panel that [`LookupCodes::unpack`] counts from.

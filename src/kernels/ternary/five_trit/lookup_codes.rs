@@ -9,7 +9,6 @@ use crate::layout::BLOCK_BYTES;
 use crate::layout::five_trit::quarter_offsets;
 
 impl LookupCodes for FiveTritCodes {
-    const MIN_TOKENS: usize = 7;
     const UNPACKED_BLOCKS: usize = 4;
 
     #[inline(always)]

@@ -7,7 +7,6 @@ use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::BLOCK_BYTES;
 
 impl LookupCodes for TwoBitCodes {
-    const MIN_TOKENS: usize = 4;
     const UNPACKED_BLOCKS: usize = 1;
 
     #[inline(always)]

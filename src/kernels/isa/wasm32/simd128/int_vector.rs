@@ -78,9 +78,8 @@ unsafe impl ByteVector for v128 {
             i8x16_neg(i8x16_add(i8x16_gt(self, i8x16_splat(-43)), i8x16_gt(self, i8x16_splat(42))))
         }
         fn times(self: Self, q: Self) -> Self {{
-            let low = i32x4_dot_i16x8(u16x8_extend_low_u8x16(self), i16x8_extend_low_i8x16(q));
-            let high = i32x4_dot_i16x8(u16x8_extend_high_u8x16(self), i16x8_extend_high_i8x16(q));
-            i16x8_narrow_i32x4(low, high)
+            let even = i16x8_mul(v128_and(self, u16x8_splat(0xff)), i16x8_shr(i16x8_shl(q, 8), 8));
+            i16x8_add(even, i16x8_mul(u16x8_shr(self, 8), i16x8_shr(q, 8)))
         }}
         fn times_i16(self: Self, other: Self) -> Self { i32x4_dot_i16x8(self, other) }
         fn table(from: *const u8) -> Self { v128_load(from.cast()) }
