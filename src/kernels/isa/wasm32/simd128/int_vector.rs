@@ -71,12 +71,7 @@ unsafe impl ByteVector for v128 {
         fn add_i8(self: Self, other: Self) -> Self { i8x16_add(self, other) }
         fn add_i16(self: Self, other: Self) -> Self { i16x8_add(self, other) }
         fn up_a_field(self: Self) -> Self { i16x8_shl(self, 2) }
-        fn up_a_byte(self: Self) -> Self { i16x8_shl(self, 8) }
         fn down_a_byte(self: Self) -> Self { u16x8_shr(self, 8) }
-        fn flipped_trit(self: Self) -> Self {
-            // From 86 and from 171 on; the compares are signed, as the bytes are with their top bits flipped.
-            i8x16_neg(i8x16_add(i8x16_gt(self, i8x16_splat(-43)), i8x16_gt(self, i8x16_splat(42))))
-        }
         fn times(self: Self, q: Self) -> Self {{
             let low = i32x4_dot_i16x8(u16x8_extend_low_u8x16(self), i16x8_extend_low_i8x16(q));
             let high = i32x4_dot_i16x8(u16x8_extend_high_u8x16(self), i16x8_extend_high_i8x16(q));
