@@ -50,14 +50,14 @@ macro_rules! dot_products {
 }
 pub(crate) use dot_products;
 
-/// Products with `maddubs`, and by table for int4 from so many tokens on; the few of int4 that are listed for `FiveTrit` have
-/// kernels of their own.
+/// Products with `maddubs`, and by table for int4 from so many tokens on; one token of int4 has a kernel of its own for
+/// `FiveTrit`.
 macro_rules! maddubs_products {
     (
         $vector:ty, $features:literal,
         two_bit: 1 => $two_one:literal, $($two_tokens:literal => $two_rows:literal),+;
         five_trit: 1 => $five_one:literal, $($five_tokens:literal => $five_rows:literal),+;
-        five_trit_int4: 1 => $int4_one:literal $(, $int4_tokens:literal => $int4_rows:literal)*;
+        five_trit_int4: 1 => $int4_one:literal;
         by table: two_bit from $two_min:literal, five_trit from $five_min:literal;
     ) => {{
         use $crate::kernels::ternary;
@@ -75,8 +75,8 @@ macro_rules! maddubs_products {
             _ => ternary::instantiate::too_many_tokens
         }
         ternary::instantiate::any_tokens! {
-            five_trit_few = five_trit::maddubs [one_token_int4 several_tokens_int4],
-            $vector, $features, inline(never), 1 => $int4_one $(, $int4_tokens => $int4_rows)*;
+            five_trit_few = five_trit::maddubs [one_token_int4 several_tokens],
+            $vector, $features, inline(never), 1 => $int4_one;
             _ => five_trit
         }
 

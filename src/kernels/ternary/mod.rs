@@ -8,7 +8,7 @@
 //! - [`multiply_add`]: for CPUs that multiply lane by lane only.
 //! - [`tiles`]: many tokens, by matrix tiles or vectors ([`vector_unit`], and [`lane_unit`] with activations by lane);
 //!   [`tile_codes`]: codes for them.
-//! - [`rows`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
+//! - [`rows`], [`one_token`], [`sinks`]: how kernels walk panels, and what becomes of their sums.
 //! - [`instantiate`], [`many_tokens`]: the macros that make a backend's products of vectors and features.
 //!
 //! **Adding a layout**: a folder with what it can do of the above, a line in [`PORTABLE`], and one in each macro of
@@ -41,6 +41,7 @@ pub(crate) mod many_tokens;
 pub(crate) mod matrix;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
 pub(crate) mod multiply_add;
+mod one_token;
 pub(crate) mod portable;
 mod rows;
 pub(crate) mod sinks;

@@ -172,15 +172,25 @@ impl Ahead {
     /// The CPU has the features of `V`.
     #[inline(always)]
     pub(super) unsafe fn fetch<V: IntVector, const R: usize>(self, rows: Rows, at: usize) {
-        let ahead = at + FAR_AHEAD;
-        let ahead = if ahead < self.left { ahead } else { ahead + self.skip };
         // SAFETY: the features, as promised; a fetch may point anywhere.
         unsafe {
-            // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
-            let ahead = V::opaque(ahead);
+            let ahead = self.offset::<V>(at);
             for r in (0..R).step_by((PANEL_ROWS / V::ROWS).min(R)) {
                 V::fetch_far(rows.vector::<V>(r).wrapping_add(ahead));
             }
         }
+    }
+
+    /// Where what is fetched for an offset is.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`.
+    #[inline(always)]
+    pub(super) unsafe fn offset<V: IntVector>(self, at: usize) -> usize {
+        let ahead = at + FAR_AHEAD;
+        let ahead = if ahead < self.left { ahead } else { ahead + self.skip };
+        // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
+        // SAFETY: the features, as promised.
+        unsafe { V::opaque(ahead) }
     }
 }

@@ -47,8 +47,25 @@ pub(crate) unsafe trait IntVector: Copy {
     unsafe fn field_at(self, bit: u32) -> Self;
     /// Every byte times 3 modulo 256: the next digit of five trits comes to the front.
     unsafe fn triple(self) -> Self;
-    /// The digit at the front of every byte, ⌊3 · byte / 256⌋.
-    unsafe fn front_trit(self) -> Self;
+    /// The digit at the front of every byte, ⌊3 · byte / 256⌋. An implementor has this or [`IntVector::trits`].
+    #[inline(always)]
+    unsafe fn front_trit(self) -> Self {
+        // SAFETY: the features, as promised.
+        unsafe { self.trits()[0] }
+    }
+    /// The five digits of every byte: at the front, and after each [`IntVector::triple`].
+    #[inline(always)]
+    unsafe fn trits(self) -> [Self; 5] {
+        let (mut digits, mut rest) = ([self; 5], self);
+        for digit in &mut digits {
+            // SAFETY: the features, as promised.
+            unsafe {
+                *digit = rest.front_trit();
+                rest = rest.triple();
+            }
+        }
+        digits
+    }
 
     /// `ROWS` stored scales from `from` on.
     unsafe fn load_scales(from: *const u8, scale_type: ScaleType) -> Self::Scales;
@@ -188,12 +205,8 @@ pub(crate) unsafe trait ByteVector: IntVector {
     unsafe fn add_i16(self, other: Self) -> Self;
     /// Every field of every byte up by one, if there is room.
     unsafe fn up_a_field(self) -> Self;
-    /// i16 lanes times 256.
-    unsafe fn up_a_byte(self) -> Self;
     /// u16 lanes divided by 256.
     unsafe fn down_a_byte(self) -> Self;
-    /// The digit at the front of every byte, ⌊3 · (byte + 128 modulo 256) / 256⌋.
-    unsafe fn flipped_trit(self) -> Self;
     /// `maddubs`: u8 codes times s8 activations, two neighbours added to an i16. What does not fit saturates or wraps.
     unsafe fn times(self, q: Self) -> Self;
     /// `madd`: i16 lanes times others, two neighbours added to an i32.

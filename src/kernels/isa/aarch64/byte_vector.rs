@@ -49,14 +49,8 @@ unsafe impl<I: Copy> ByteVector for Rows4<I> {
         fn add_i8(self: Self, other: Self) -> Self { Rows4::new(vaddq_u8(self.0, other.0)) }
         fn add_i16(self: Self, other: Self) -> Self { Self::of_i16s(vaddq_s16(self.i16s(), other.i16s())) }
         fn up_a_field(self: Self) -> Self { Self::of_i16s(vshlq_n_s16::<2>(self.i16s())) }
-        fn up_a_byte(self: Self) -> Self { Self::of_i16s(vshlq_n_s16::<8>(self.i16s())) }
         fn down_a_byte(self: Self) -> Self {
             Rows4::new(vreinterpretq_u8_u16(vshrq_n_u16::<8>(vreinterpretq_u16_u8(self.0))))
-        }
-        fn flipped_trit(self: Self) -> Self {
-            // From 86 and from 171 on; the compares are signed, as the bytes are with their top bits flipped.
-            let (one, two) = (vcgtq_s8(self.i8s(), vdupq_n_s8(-43)), vcgtq_s8(self.i8s(), vdupq_n_s8(42)));
-            Rows4::new(vsubq_u8(vdupq_n_u8(0), vaddq_u8(one, two)))
         }
         fn times(self: Self, q: Self) -> Self {{
             // k · q = (k − 128) · q + 128 · q, which is an i16.

@@ -51,8 +51,8 @@ pub(in crate::kernels::isa) unsafe fn recode(
     // SAFETY: the features, as promised; a block has 20 values, so that both loads are within them, and what is stored
     // is within its 28 bytes.
     unsafe {
-        let (ones, zero) = (_mm_set1_epi8(1), _mm_setzero_si128());
-        let mut total = zero;
+        let ones = _mm_set1_epi8(1);
+        let mut total = _mm_setzero_si128();
         let rest = q.as_ptr().add(3 * BLOCK_COLUMNS).cast::<i32>().read_unaligned();
         for block in 0..3 {
             let q = q.as_ptr().add(block * BLOCK_COLUMNS);
@@ -63,14 +63,11 @@ pub(in crate::kernels::isa) unsafe fn recode(
             let first = factors(q16, _mm_slli_si128::<4>(q16));
             let second = factors(last, tail);
             // Pairs of columns, then the two lanes' sums in the first two i16.
-            let mut lanes = _mm_add_epi16(_mm_maddubs_epi16(ones, q16), _mm_maddubs_epi16(ones, last));
-            if block == 2 {
-                lanes = _mm_add_epi16(lanes, _mm_maddubs_epi16(ones, _mm_cvtsi32_si128(rest)));
-            }
+            let lanes = _mm_add_epi16(_mm_maddubs_epi16(ones, q16), _mm_maddubs_epi16(ones, last));
             let lanes = _mm_add_epi16(lanes, _mm_unpackhi_epi64(lanes, lanes));
             let lanes = _mm_add_epi16(lanes, _mm_srli_si128::<4>(lanes));
             total = _mm_add_epi16(total, lanes);
-            let start = _mm_slli_epi16::<8>(_mm_sub_epi16(zero, lanes));
+            let start = _mm_slli_epi16::<8>(_mm_sub_epi16(_mm_set1_epi16(128), lanes));
             let to = recoded.as_mut_ptr().add(block * RECODED_BLOCK);
             _mm_storeu_si128(to.cast(), first);
             _mm_storel_epi64(to.add(16).cast(), second);

@@ -20,12 +20,14 @@
 //! seven ways of 13 to 17 operations, as those tables keep a port of the dots busy.
 //!
 //! **Two and three tokens of int8** go the first way, with ten dots a token and a block and ten adds for all of them, where
-//! digits take five and 35: on a Sapphire Rapids 146 GMAC/s for 110 with two tokens and 512 bits, 161 for 140 with three,
-//! 181 for 173 with four, which are left to digits; with two tokens and 256 bits 92 for 81.
+//! digits one by one took five and 35: on a Sapphire Rapids 146 GMAC/s for 110 with two tokens and 512 bits, 161 for 140 with
+//! three; with two tokens and 256 bits 92 for 81. Two by two ([`nine`](super::nine)) they take 19 instead of the 35: with four tokens
+//! and more they are brought out, and make 184 with four and 203 with five where they made 150 and 168; not measured with two and
+//! three.
 //!
 //! **Two to four tokens of int4** go the second way, with six dots a token and a block and ten adds for all of them,
-//! where digits take five and 35 operations: 1.6 times as fast with two tokens, 1.3 with three and 1.1 with four (Zen
-//! 4, weights in cache). From five tokens on the dots are what takes the time, and digits need fewer.
+//! where digits take five and 19 operations: 198 where digits make 184, with four tokens on a Sapphire Rapids. From five tokens
+//! on the dots are what takes the time, and digits need fewer.
 
 use super::factors::{FACTOR_QUARTERS, TileFactors, pad_blocks, tile_factors};
 use super::quarters;
@@ -139,11 +141,15 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
                 let shift = ((from + quarter) % 4 * 2) as u32;
                 let mut fields = [mask; R];
                 for block in 0..3 {
-                    let mut trits: [V; R] = rows.load(blocks + block * BLOCK_BYTES);
-                    for _ in 0..5 {
-                        for (field, trits) in fields.iter_mut().zip(&mut trits) {
-                            *field = trits.front_trit();
-                            *trits = trits.triple();
+                    let mut digits = [[mask; 5]; R];
+                    for (digits, trits) in
+                        digits.iter_mut().zip(rows.load::<V, R>(blocks + block * BLOCK_BYTES))
+                    {
+                        *digits = trits.trits();
+                    }
+                    for s in 0..5 {
+                        for (field, digits) in fields.iter_mut().zip(digits) {
+                            *field = digits[s];
                         }
                         V::add_dots(fields, q, &mut acc);
                         q = q.add(4 * T);

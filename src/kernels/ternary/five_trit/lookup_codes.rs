@@ -3,7 +3,6 @@
 use super::{FiveTritCodes, quarters};
 use crate::kernels::contract::Panels;
 use crate::kernels::ternary::int4_lookup::LookupCodes;
-use crate::kernels::ternary::maddubs::load_flipped;
 use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::BLOCK_BYTES;
 use crate::layout::five_trit::quarter_offsets;
@@ -29,11 +28,7 @@ impl LookupCodes for FiveTritCodes {
         unsafe {
             let mut fields = [V::splat(0); 16];
             for (block, fields) in fields.chunks_mut(5).take(3).enumerate() {
-                let mut trits = load_flipped::<V>(from.add(trits + block * BLOCK_BYTES));
-                for field in fields {
-                    *field = trits.flipped_trit();
-                    trits = trits.triple();
-                }
+                fields.copy_from_slice(&V::load(from.add(trits + block * BLOCK_BYTES)).trits());
             }
             let last = V::load(from.add(rest)).field_at((quarter % 4 * 2) as u32);
             fields[15] = last.and(V::splat(0x0303_0303));

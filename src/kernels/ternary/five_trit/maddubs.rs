@@ -1,53 +1,180 @@
 //! `FiveTrit` with `maddubs`.
 //!
-//! **Any activations**: a digit is brought to the front by two additions and out by two compares, a sum and an absolute
-//! value, then multiplied as a field of `TwoBit` is: 6 + 2 · T operations for T · 32 products.
+//! **Any activations**: the five digits of a byte are brought out as [`nine`](super::nine) says, by 19 operations, and multiplied
+//! as fields of `TwoBit` are: 19 + 10 · T operations for T · 160 products, where one digit after the other took 28 + 10 · T.
 //!
-//! **One and two tokens of int4**, without bringing out a single digit. If y_0 is a byte and y_(s+1) = 3·y_s mod 256, its digits
+//! **One token of int4**, without bringing out a single digit. If y_0 is a byte and y_(s+1) = 3·y_s mod 256, its digits
 //! are d_s = (3·y_s − y_(s+1)) / 256. So 256 · Σ d_s·q_s is a sum of bytes times activations, Σ y_s·p_s with
 //!
 //! ```text
 //! p_0 = 3·q_0,   p_s = 3·q_s − q_(s−1),   p_5 = −q_4
 //! ```
 //!
-//! For int4 |p| ≤ 32, so that `maddubs` does not saturate: 2 · 255 · 32 < 2¹⁵. Its sums may wrap: from −256 · Σ q on
-//! they come to 256 · Σ w·q of a block's and of a rest's columns, two to a lane: at most 256 · 12 · 8 in magnitude,
-//! which an i16 holds. That is six `maddubs`, eight adds to sums (one of them widens) and ten to triple: 24 operations
-//! for 5 · 32 products, where digits take 40. The recoded activations serve all panels of the call. Two tokens go the
-//! same way and share the ten to triple: 38 operations where digits take 50, 77 GMAC/s for 68 in cache on a Sapphire Rapids. Three
-//! would take 52 for 60, but made 78 for 84, a vector of rows at a time, as their accumulators need the registers.
+//! For int4 |p| ≤ 32, so that `maddubs` does not saturate: 2 · 255 · 32 < 2¹⁵. Its sums may wrap: from 128 · 256 − 256 · Σ q
+//! on they come to 256 · (128 + Σ w·q) of a block's columns, two bytes to a lane: at most 256 · 10 · 8 from the middle in magnitude,
+//! which a u16 holds. That is six `maddubs` and six adds, ten adds to triple, a shift and an add to the sums of Σ w·q, which
+//! an i16 holds for a piece: 24 operations for 5 · 32 products, where digits take 29. The recoded activations serve all
+//! panels of the call. Two tokens would take 38 where digits take 39.
 //!
-//! **Against two bits**, whose 13 operations make 4 · 32 products, 24 are 0.68 as fast and 40 are 0.41. Both are at the
-//! limit of three operations a cycle in cache on a Sapphire Rapids (66 and 44 GMAC/s for 100). Fewer operations were not found,
-//! on paper: no addition chain for 3, 9, 27, 81 and 243 modulo 256 of fewer than ten additions; 16-bit lanes multiply by 3 and bring
-//! the digit to their upper byte with one operation, but hold half as many bytes, and a byte below another one carries into its
-//! digits; a block's recoded sums reach 256 · 12 · 8, so that an i16 takes no second block.
+//! **Against two bits**, whose 13 operations make 4 · 32 products, 24 are 0.68 as fast and 29 are 0.56; a quarter's field of the
+//! rest block is 5 more for its three blocks. Loops of this kind in C (clang 14), without rest blocks and a panel at a
+//! time, made these GMAC/s with AVX2, weights in second-level cache of a Sapphire Rapids, where two bits made 96:
 //!
-//! **One panel at a time**, fetched ahead as [`fetch_stream`] says. On a shared Zen 4, 256 bits, GMAC/s: from memory 45 in the
-//! median, with two panels side by side 36; in cache 65, with two 75. Int8 51 in cache, with two panels 54. Int8 as two
-//! times four bits in the same way, twice the `maddubs` to save the digits, made 45.
+//! | | operations a block | GMAC/s |
+//! |---|---|---|
+//! | int4 as above | 24 | 68 |
+//! | the sums of two blocks averaged before they are shifted | 23.25 | 71 |
+//! | int8, one digit after the other | 38 | 44 |
+//! | prefixes ⌊3^s · y / 256⌋ in 16-bit halves, `madd` with q_(s−1) − 3·q_s | 32 | 52 |
+//! | two digits at a time | 31 to 29, ways differ | 57 |
+//! | the same, the last digit from all five less three times four | 30 | 54 |
+//! | int4 with other bytes: every second one chosen so that both are one 16-bit fraction, tripled by one multiplication | 19 | 87 |
+//!
+//! The average is not taken, as LLVM makes wide additions of it. The last is another layout, and its sums have to be
+//! rounded for each block, so that dots would need more operations. No addition chain for 3, 9, 27, 81 and 243
+//! modulo 256 of fewer than ten additions was found. All of them are at the limit of three operations a cycle.
+//!
+//! **What these kernels make** in cache there, AVX2, one token, two bits at 90: int4 56 (52 to 54 with the walk and the
+//! operations before), int8 49 (36 to 38); two tokens 80 and 79 (70 and 63), three 89 (75), four 94 and 98 (83 and 86).
+//! From memory, 420 MB of 6912 columns, the walk of eight panels side by side ([`one_token`](crate::kernels::ternary::one_token))
+//! reads 0.59 (int4) and 0.58 (int8) of the best plain read of the run, one panel at a time 0.47 and 0.46; of 2560
+//! columns 0.56 and 0.52 for 0.56 and 0.44. Two bits read at 0.98 and 0.87 in that run: decoding binds here.
 
 use super::quarters;
 use super::recoded::{RECODED_BLOCK, RECODED_QUARTER};
 use crate::kernels::contract::{Operands, Panels};
-use crate::kernels::ternary::maddubs::{add_products, fetch_stream, load_flipped, splat_four, widen};
-use crate::kernels::ternary::rows::{Rows, by_rows};
+use crate::kernels::ternary::maddubs::{add_products, splat_four, widen};
+use crate::kernels::ternary::one_token::{Pieces, all_panels};
+use crate::kernels::ternary::rows::{Ahead, Rows, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::BLOCK_BYTES;
-use crate::layout::five_trit::{QUARTER_COLUMNS, quarter_offsets};
+use crate::layout::five_trit::{CHUNK_BYTES, QUARTER_BYTES, QUARTER_COLUMNS, quarter_offsets};
 
-/// Quarters whose fields, sixteen each, an i16 accumulator takes.
+/// Quarters whose fields, sixteen each, an i16 accumulator takes, and of a piece.
 const NARROW_QUARTERS: usize = 4;
 
-/// All panels times one token of any activations, `R` vectors of rows at once.
+/// All panels times one token of any activations, `R` vectors of rows at once in registers; `R` divides a panel's.
 ///
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
 pub(crate) unsafe fn one_token<V: ByteVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
-    // SAFETY: as promised to this function.
-    unsafe { several_tokens::<V, S, R, 1>(operands, sink) };
+    let Operands { panels, q, .. } = operands;
+    let (q, _) = q.as_chunks();
+    let pieces = Digits { run: quarters(panels).start };
+    // SAFETY: as promised; the sink's constructor checked the lengths.
+    unsafe { all_panels::<V, S, _, R>(&pieces, panels, 0, (0, q), sink) };
+}
+
+/// Where a quarter is. Stepped, not looked up by number: cores of three vector ports run other operations on them too, and
+/// 30 of these for a quarter took a tenth of the time.
+#[derive(Clone, Copy)]
+struct Quarter {
+    rest: usize,
+    blocks: usize,
+    bit: u32,
+}
+
+impl Quarter {
+    #[inline(always)]
+    fn new(number: usize) -> Quarter {
+        let (rest, blocks) = quarter_offsets(number);
+        Quarter { rest, blocks, bit: (number % 4 * 2) as u32 }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) {
+        self.bit += 2;
+        self.blocks += QUARTER_BYTES;
+        if self.bit == 8 {
+            *self = Quarter { rest: self.blocks, blocks: self.blocks + BLOCK_BYTES, bit: 0 };
+        }
+    }
+
+    /// Fetches ahead for its blocks and its chunk's rest block: as [`Ahead`] says, and the next piece to first-level cache, as
+    /// the CPU sees no stream in pieces. All at once: around fetches between the blocks' operations, the compiler would sort
+    /// these so that registers spill.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`.
+    #[inline(always)]
+    unsafe fn fetch<V: ByteVector>(self, rows: Rows, ahead: Ahead) {
+        let from = rows.vector::<V>(0);
+        let near = from.wrapping_add(self.blocks + CHUNK_BYTES);
+        // SAFETY: the features, as promised; a fetch may point anywhere.
+        unsafe {
+            let far = from.wrapping_add(ahead.offset::<V>(self.blocks));
+            if self.bit == 0 {
+                V::fetch_far(far.wrapping_sub(BLOCK_BYTES));
+                V::fetch_near(near.wrapping_sub(BLOCK_BYTES));
+            }
+            for block in 0..3 {
+                V::fetch_far(far.wrapping_add(block * BLOCK_BYTES));
+                V::fetch_near(near.wrapping_add(block * BLOCK_BYTES));
+            }
+        }
+    }
+
+    /// Its field of the rest block.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`; the quarter is in the panels of the vectors of rows.
+    #[inline(always)]
+    unsafe fn rest_field<V: ByteVector, const R: usize>(self, rows: Rows) -> [V; R] {
+        // SAFETY: as promised.
+        unsafe {
+            let mut fields = rows.load::<V, R>(self.rest);
+            for field in &mut fields {
+                *field = field.field_at(self.bit).and(V::splat(0x0303_0303));
+            }
+            fields
+        }
+    }
+}
+
+/// Digits brought out. The run starts with that quarter of its panels.
+struct Digits {
+    run: usize,
+}
+
+impl Pieces for Digits {
+    type Step = [i8; QUARTER_COLUMNS];
+    const STEP_COLUMNS: usize = QUARTER_COLUMNS;
+    const PIECE_STEPS: usize = NARROW_QUARTERS;
+
+    #[inline(always)]
+    unsafe fn piece<V: ByteVector, const R: usize>(
+        &self,
+        rows: Rows,
+        ahead: Ahead,
+        first: usize,
+        steps: &[[i8; QUARTER_COLUMNS]],
+    ) -> [V; R] {
+        // SAFETY: as promised.
+        unsafe {
+            let mut narrow = [[V::splat(0); R]];
+            let mut quarter = Quarter::new(self.run + first);
+            for q in steps {
+                quarter.fetch::<V>(rows, ahead);
+                add_quarter(rows, quarter, q.as_ptr(), &mut narrow);
+                quarter.next();
+            }
+            let mut wide = [[V::splat(0); R]];
+            widen(&mut wide, narrow);
+            wide[0]
+        }
+    }
+
+    #[inline(always)]
+    fn total(_: &[[i8; QUARTER_COLUMNS]]) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn end<V: ByteVector>(sums: V, _: V) -> V {
+        sums
+    }
 }
 
 /// All panels times `T` tokens, `R` vectors of rows at once.
@@ -78,43 +205,17 @@ unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
     q: &[i8],
     sink: &mut S,
 ) {
-    let codes = Rows::new::<V>(panels, 0, first).pointers::<V, R>();
-    // SAFETY: the features, as promised; as many quarters are read as `q` has activations for; a fetch ahead may point
-    // anywhere.
+    let rows = Rows::new::<V>(panels, 0, first);
+    // SAFETY: the features, as promised; as many quarters are read as `q` has activations for.
     unsafe {
-        let mask = V::splat(0x0303_0303);
-        let mut quarter = quarters(panels).start;
+        let mut quarter = Quarter::new(quarters(panels).start);
         for (segment, q) in q.chunks(sink.segment().saturating_mul(T)).enumerate() {
             let mut wide = start_segment::<V, S, R, T>(segment, sink);
             for q in q.chunks(NARROW_QUARTERS * QUARTER_COLUMNS * T) {
                 let mut narrow = [[V::splat(0); R]; T];
                 for q in q.chunks_exact(QUARTER_COLUMNS * T) {
-                    let (rest, blocks) = quarter_offsets(quarter);
-                    let mut q = q.as_ptr();
-                    let mut trits = [mask; R];
-                    let mut field = [mask; R];
-                    for block in 0..3 {
-                        for (trits, codes) in trits.iter_mut().zip(codes) {
-                            let from = codes.add(blocks + block * BLOCK_BYTES);
-                            if T == 1 {
-                                fetch_stream::<V>(from);
-                            }
-                            *trits = load_flipped(from);
-                        }
-                        for _ in 0..5 {
-                            for (field, trits) in field.iter_mut().zip(&mut trits) {
-                                *field = trits.flipped_trit();
-                                *trits = trits.triple();
-                            }
-                            add_products(field, q, &mut narrow);
-                            q = q.add(4 * T);
-                        }
-                    }
-                    for (field, codes) in field.iter_mut().zip(codes) {
-                        *field = V::load(codes.add(rest)).field_at((quarter % 4 * 2) as u32).and(mask);
-                    }
-                    add_products(field, q, &mut narrow);
-                    quarter += 1;
+                    add_quarter(rows, quarter, q.as_ptr(), &mut narrow);
+                    quarter.next();
                 }
                 widen(&mut wide, narrow);
             }
@@ -123,149 +224,137 @@ unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
     }
 }
 
-/// Quarters whose activations are recoded at a time, on the stack: of one token, and of each of several.
-const RECODED_QUARTERS: usize = 64;
-const SHARED_QUARTERS: usize = 16;
-
-/// All panels times one token of int4, `R` vectors of rows at once.
+/// Adds the products of a quarter's digits and of its field of the rest block.
 ///
 /// # Safety
-/// As [`several_tokens_int4`], for one.
+/// The CPU has the features of `V`; the quarter is in the panels of the vectors of rows, and `q` points to its activations.
+#[inline(always)]
+unsafe fn add_quarter<V: ByteVector, const R: usize, const T: usize>(
+    rows: Rows,
+    quarter: Quarter,
+    mut q: *const i8,
+    narrow: &mut [[V; R]; T],
+) {
+    // SAFETY: as promised.
+    unsafe {
+        for block in 0..3 {
+            let mut digits = [[V::splat(0); R]; 5];
+            for (r, trits) in rows.load::<V, R>(quarter.blocks + block * BLOCK_BYTES).into_iter().enumerate()
+            {
+                for (digits, digit) in digits.iter_mut().zip(trits.trits()) {
+                    digits[r] = digit;
+                }
+            }
+            for digits in digits {
+                add_products(digits, q, narrow);
+                q = q.add(4 * T);
+            }
+        }
+        add_products(quarter.rest_field::<V, R>(rows), q, narrow);
+    }
+}
+
+/// Quarters whose activations are recoded at a time, on the stack.
+const RECODED_QUARTERS: usize = 64;
+
+/// A quarter's recoded activations, and the sum of those of its blocks.
+#[derive(Clone, Copy)]
+struct Recoded {
+    factors: [u8; RECODED_QUARTER],
+    total: i32,
+}
+
+/// All panels times one token of int4, `R` vectors of rows at once in registers; `R` divides a panel's.
+///
+/// # Safety
+/// As [`several_tokens`], for one, and all values are within −8..=7.
 #[inline(always)]
 pub(crate) unsafe fn one_token_int4<V: ByteVector, S: Sink, const R: usize>(
     operands: Operands<'_>,
     sink: &mut S,
 ) {
-    let mut recoded = [[[0; RECODED_QUARTER]]; RECODED_QUARTERS];
-    // SAFETY: as promised to this function.
-    unsafe { int4_by_pieces::<V, S, R, 1>(operands, &mut recoded, sink) };
-}
-
-/// All panels times `T` tokens of int4, `R` vectors of rows at once.
-///
-/// # Safety
-/// As [`several_tokens`], and all values are within −8..=7.
-#[inline(always)]
-pub(crate) unsafe fn several_tokens_int4<V: ByteVector, S: Sink, const R: usize, const T: usize>(
-    operands: Operands<'_>,
-    sink: &mut S,
-) {
-    let mut recoded = [[[0; RECODED_QUARTER]; T]; SHARED_QUARTERS];
-    // SAFETY: as promised to this function.
-    unsafe { int4_by_pieces::<V, S, R, T>(operands, &mut recoded, sink) };
-}
-
-/// The same, with activations recoded for as many quarters at a time as there is room for.
-///
-/// # Safety
-/// As [`several_tokens_int4`].
-#[inline(always)]
-unsafe fn int4_by_pieces<V: ByteVector, S: Sink, const R: usize, const T: usize>(
-    operands: Operands<'_>,
-    recoded: &mut [[[u8; RECODED_QUARTER]; T]],
-    sink: &mut S,
-) {
     let Operands { panels, q, .. } = operands;
-    let piece_quarters = recoded.len();
-    let mut totals = [[0; T]; RECODED_QUARTERS];
-    for (piece, q) in q.chunks(piece_quarters * QUARTER_COLUMNS * T).enumerate() {
-        let quarters = q.chunks_exact(QUARTER_COLUMNS * T);
-        let count = quarters.len();
-        for ((recoded, totals), q) in recoded.iter_mut().zip(&mut totals).zip(quarters) {
-            for (t, (recoded, total)) in recoded.iter_mut().zip(totals).enumerate() {
-                let mut own = [0; QUARTER_COLUMNS];
-                let fours = q.as_chunks::<4>().0.iter().skip(t).step_by(T);
-                for (own, four) in own.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
-                    *own = *four;
-                }
-                // SAFETY: the features, as promised.
-                *total = unsafe { V::recode(&own, recoded) };
-            }
-        }
-        let recoded = (&recoded[..count], &totals[..count]);
+    let pieces = Recoding { run: quarters(panels).start };
+    let mut room = [Recoded { factors: [0; RECODED_QUARTER], total: 0 }; RECODED_QUARTERS];
+    let (q, _) = q.as_chunks::<QUARTER_COLUMNS>();
+    for (part, q) in q.chunks(RECODED_QUARTERS).enumerate() {
         // SAFETY: as promised; the sink's constructor checked the lengths.
         unsafe {
-            by_rows!(panels, first => int4_rows::<V, S, R, T>(panels, first, piece * piece_quarters, recoded, sink));
+            for (recoded, q) in room.iter_mut().zip(q) {
+                recoded.total = V::recode(q, &mut recoded.factors);
+            }
+            let steps = (part * RECODED_QUARTERS, &room[..q.len()]);
+            all_panels::<V, S, _, R>(&pieces, panels, 0, steps, sink);
         }
     }
 }
 
-/// `R` vectors of rows from number `first` on, and a piece of the run from a quarter on: their recoded activations and sums
-/// of `T` tokens.
-///
-/// # Safety
-/// The CPU has the features of `V`; the panels have the vectors of rows, and the quarters are theirs.
-#[inline(always)]
-unsafe fn int4_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
-    panels: Panels<'_>,
-    first: usize,
-    start: usize,
-    (recoded, totals): (&[[[u8; RECODED_QUARTER]; T]], &[[i32; T]]),
-    sink: &mut S,
-) {
-    let codes = Rows::new::<V>(panels, 0, first).pointers::<V, R>();
-    let mut quarter = quarters(panels).start + start;
-    let segment_quarters = sink.segment() / QUARTER_COLUMNS;
-    // SAFETY: as in `several_rows`; what is read of a recoded quarter is within it.
-    unsafe {
-        let mask = V::splat(0x0303_0303);
-        let segments = recoded.chunks(segment_quarters).zip(totals.chunks(segment_quarters));
-        for (segment, (recoded, totals)) in segments.enumerate() {
-            let segment = start / segment_quarters + segment;
-            let mut wide = [[V::splat(0); R]; T];
-            for recoded in recoded {
-                let (rest, blocks) = quarter_offsets(quarter);
+/// Activations recoded, no digit brought out. The run starts with that quarter of its panels.
+struct Recoding {
+    run: usize,
+}
+
+impl Pieces for Recoding {
+    type Step = Recoded;
+    const STEP_COLUMNS: usize = QUARTER_COLUMNS;
+    const PIECE_STEPS: usize = NARROW_QUARTERS;
+
+    #[inline(always)]
+    unsafe fn piece<V: ByteVector, const R: usize>(
+        &self,
+        rows: Rows,
+        ahead: Ahead,
+        first: usize,
+        steps: &[Recoded],
+    ) -> [V; R] {
+        // SAFETY: as promised; what is read of a recoded quarter is within it.
+        unsafe {
+            let mut sums = [V::splat(0); R];
+            let mut quarter = Quarter::new(self.run + first);
+            for Recoded { factors, .. } in steps {
+                quarter.fetch::<V>(rows, ahead);
+                let factors = factors.as_ptr().cast::<i8>();
                 for block in 0..3 {
-                    let mut trits = [mask; R];
-                    for (trits, codes) in trits.iter_mut().zip(codes) {
-                        let from = codes.add(blocks + block * BLOCK_BYTES);
-                        if T == 1 {
-                            fetch_stream::<V>(from);
-                        }
-                        *trits = V::load(from);
-                    }
-                    let mut narrow = [[mask; R]; T];
-                    for (narrow, recoded) in narrow.iter_mut().zip(recoded) {
-                        let p = recoded.as_ptr().cast::<i8>().add(block * RECODED_BLOCK);
-                        *narrow = [splat_four(p.add(RECODED_BLOCK - 4)); R];
-                    }
+                    let mut trits: [V; R] = rows.load(quarter.blocks + block * BLOCK_BYTES);
+                    let p = factors.add(block * RECODED_BLOCK);
+                    let mut narrow = [[splat_four(p.add(RECODED_BLOCK - 4)); R]];
                     for s in 0..6 {
-                        for (narrow, recoded) in narrow.iter_mut().zip(recoded) {
-                            let p = recoded.as_ptr().cast::<i8>().add(block * RECODED_BLOCK);
-                            add_products::<V, R, 1>(trits, p.add(4 * s), core::array::from_mut(narrow));
-                        }
+                        add_products(trits, p.add(4 * s), &mut narrow);
                         for trits in &mut trits {
                             *trits = trits.triple();
                         }
                     }
-                    if block == 2 {
-                        let mut fields = [mask; R];
-                        for (field, codes) in fields.iter_mut().zip(codes) {
-                            *field = V::load(codes.add(rest)).field_at((quarter % 4 * 2) as u32).and(mask);
-                        }
-                        for (narrow, recoded) in narrow.iter_mut().zip(recoded) {
-                            let x = splat_four::<V>(recoded.as_ptr().cast::<i8>().add(3 * RECODED_BLOCK));
-                            for (narrow, field) in narrow.iter_mut().zip(fields) {
-                                *narrow = narrow.add_i16(field.times(x).up_a_byte());
-                            }
-                        }
+                    for (sum, narrow) in sums.iter_mut().zip(narrow[0]) {
+                        *sum = sum.add_i16(narrow.down_a_byte());
                     }
-                    widen(&mut wide, narrow);
                 }
-                quarter += 1;
+                let rest = quarter.rest_field::<V, R>(rows);
+                add_products(rest, factors.add(3 * RECODED_BLOCK), core::array::from_mut(&mut sums));
+                quarter.next();
             }
-            // What is asked for are sums of codes, w + 1.
-            let mut sums = start_segment::<V, S, R, T>(segment, sink);
-            for (t, (sums, wide)) in sums.iter_mut().zip(wide).enumerate() {
-                let mut total = 0;
-                for totals in totals {
-                    total += totals[t];
-                }
-                for (sum, wide) in sums.iter_mut().zip(wide) {
-                    *sum = sum.add(V::splat(total)).add(wide.over_256());
-                }
+            let bias = -3 * 128 * steps.len() as i32;
+            let bias = V::splat(bias << 16 | bias & 0xffff);
+            let mut wide = [[V::splat(0); R]];
+            for sum in &mut sums {
+                *sum = sum.add_i16(bias);
             }
-            end_segment(segment, first, sums, sink);
+            widen(&mut wide, [sums]);
+            wide[0]
         }
+    }
+
+    #[inline(always)]
+    fn total(steps: &[Recoded]) -> i32 {
+        let mut total = 0;
+        for step in steps {
+            total += step.total;
+        }
+        total
+    }
+
+    #[inline(always)]
+    unsafe fn end<V: ByteVector>(sums: V, total: V) -> V {
+        // SAFETY: the features, as promised.
+        unsafe { sums.add(total) }
     }
 }

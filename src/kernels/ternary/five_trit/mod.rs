@@ -10,6 +10,7 @@ pub(crate) mod maddubs;
 pub(crate) mod matrix;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
 pub(crate) mod multiply_add;
+pub(crate) mod nine;
 mod portable;
 pub(crate) mod recoded;
 mod tile_codes;

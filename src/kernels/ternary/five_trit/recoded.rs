@@ -6,11 +6,11 @@ use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS};
 /// Factors of a quarter's activations: six fours for each five of a block, and the rest's four.
 pub(crate) const QUARTER_FACTORS: usize = 3 * (BLOCK_COLUMNS + 4) + 4;
 
-/// For `maddubs`, bytes of a block's activations: the factors, six fours, and then two i16, what two lanes start from:
-/// −256 times the activations that they take.
+/// For `maddubs`, bytes of a block's activations: the factors, six fours, and then two u16, what two lanes start from:
+/// 128 · 256 less 256 times the activations that they take.
 pub(crate) const RECODED_BLOCK: usize = BLOCK_COLUMNS + 8;
 
-/// The same of a quarter: three blocks, of which the third's lanes take the rest's activations too, and these four.
+/// The same of a quarter: three blocks, and the four activations of the rest.
 pub(crate) const RECODED_QUARTER: usize = 3 * RECODED_BLOCK + 4;
 
 /// [`ByteVector::recode`](crate::kernels::ternary::vector::ByteVector::recode) one by one, for any CPU.
@@ -26,11 +26,11 @@ pub(crate) fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUART
             *recoded = (3 * own - last) as u8;
         }
         let mut lanes = [0_i16; 2];
-        for (i, &q) in q.iter().chain(if block == 2 { rest } else { &[] }).enumerate() {
+        for (i, &q) in q.iter().enumerate() {
             lanes[i / 2 % 2] += i16::from(q);
         }
         for (lane, start) in recoded[BLOCK_COLUMNS + 4..].chunks_exact_mut(2).enumerate() {
-            start.copy_from_slice(&(-lanes[lane] << 8).to_le_bytes());
+            start.copy_from_slice(&((128 - lanes[lane]) << 8).to_le_bytes());
             total[lane] += lanes[lane];
         }
     }

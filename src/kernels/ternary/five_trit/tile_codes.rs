@@ -34,10 +34,8 @@ unsafe impl TileCodes for FiveTritCodes {
             for part in (0..BLOCK_BYTES).step_by(4 * V::ROWS) {
                 for block in 0..3 {
                     let at = codes.as_ptr().add(blocks + block * BLOCK_BYTES + part);
-                    let mut trits = V::load(at);
-                    for digit in 0..DIGITS {
-                        trits.front_trit().store(to.add((DIGITS * block + digit) * BLOCK_BYTES + part));
-                        trits = trits.triple();
+                    for (digit, codes) in V::load(at).trits().into_iter().enumerate() {
+                        codes.store(to.add((DIGITS * block + digit) * BLOCK_BYTES + part));
                     }
                 }
                 let field = V::load(codes.as_ptr().add(rest + part)).field_at((quarter % 4 * 2) as u32);

@@ -37,16 +37,15 @@
 //!   token alone: 108, and with the indices stored as there 75;
 //! - `psignb` with field − 1 and byte sums, which three blocks fit: 91.
 
-use core::ops::Range;
-
 use super::{blocks, start};
-use crate::kernels::contract::{CALL_PANELS, Operands, Panels};
+use crate::kernels::contract::{Operands, Panels};
 use crate::kernels::ternary::maddubs::{add_products, splat_four, widen};
+use crate::kernels::ternary::one_token::{Pieces, all_panels};
 use crate::kernels::ternary::rows::{Ahead, Rows, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::ByteVector;
+use crate::layout::BLOCK_BYTES;
 use crate::layout::two_bit::BLOCK_COLUMNS;
-use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
 /// Blocks that an i16 accumulator takes.
 const NARROW_BLOCKS: usize = 16;
@@ -54,104 +53,79 @@ const NARROW_BLOCKS: usize = 16;
 /// The same where two fields of a block count four times.
 const NARROW_BLOCKS_ALONE: usize = 8;
 
-/// Panels that one token's walk reads side by side.
-const SIDE_BY_SIDE: usize = CALL_PANELS;
-
 /// All panels times one token, `R` vectors of rows at once in registers; `R` divides a panel's.
 ///
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
 pub(crate) unsafe fn one_token<V: ByteVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
-    const { assert!((PANEL_ROWS / V::ROWS).is_multiple_of(R)) };
     let Operands { panels, q, .. } = operands;
-    for first in (0..panels.count()).step_by(SIDE_BY_SIDE) {
-        let some = first..panels.count().min(first + SIDE_BY_SIDE);
-        // SAFETY: as promised; the sink's constructor checked the lengths.
-        unsafe { one_token_panels::<V, S, R>(panels, some, q, sink) };
-    }
+    let (q, _) = q.as_chunks();
+    debug_assert!(q.len() == blocks(panels, 0).len() / BLOCK_BYTES);
+    // SAFETY: as promised; the sink's constructor checked the lengths.
+    unsafe { all_panels::<V, S, _, R>(&InPlace, panels, start(panels), (0, q), sink) };
 }
 
-/// Some panels side by side, up to [`SIDE_BY_SIDE`]: piece by piece of their blocks, so that the sums of a piece of `R`
-/// vectors are all that must be in registers.
-///
-/// # Safety
-/// As [`several_rows`], for one token.
-#[inline(always)]
-unsafe fn one_token_panels<V: ByteVector, S: Sink, const R: usize>(
-    panels: Panels<'_>,
-    some: Range<usize>,
-    q: &[i8],
-    sink: &mut S,
-) {
-    debug_assert!(q.len() / BLOCK_COLUMNS == blocks(panels, 0).len() / BLOCK_BYTES);
-    let parts = PANEL_ROWS / V::ROWS;
-    let (first, vectors) = (some.start * parts, some.len() * parts);
-    let rows = Rows::new::<V>(panels, start(panels), first);
-    let ahead = Ahead::of_panels(panels, start(panels), some.len());
-    // SAFETY: the features, as promised; as many blocks are read as `q` has activations for; a fetch ahead may point
-    // anywhere.
-    unsafe {
-        let (ones, fours) = (V::splat(0x0001_0001), V::splat(0x0004_0004));
-        let mut at = 0;
-        for (segment, q) in q.chunks(sink.segment()).enumerate() {
-            let mut wide = [V::splat(0); SIDE_BY_SIDE * MOST_PARTS];
-            for q in q.chunks(NARROW_BLOCKS_ALONE * BLOCK_COLUMNS) {
-                for vector in (0..vectors).step_by(R) {
-                    let narrow = piece::<V, R>(rows.from::<V>(vector), ahead, at, q);
-                    for (r, [first, second]) in narrow.into_iter().enumerate() {
-                        let sum = first.times_i16(fours).add(second.times_i16(ones));
-                        wide[vector + r] = wide[vector + r].add(sum);
+/// Fields masked in place.
+struct InPlace;
+
+impl Pieces for InPlace {
+    type Step = [i8; BLOCK_COLUMNS];
+    const STEP_COLUMNS: usize = BLOCK_COLUMNS;
+    const PIECE_STEPS: usize = NARROW_BLOCKS_ALONE;
+
+    /// Four times the sums.
+    #[inline(always)]
+    unsafe fn piece<V: ByteVector, const R: usize>(
+        &self,
+        rows: Rows,
+        ahead: Ahead,
+        first: usize,
+        steps: &[[i8; BLOCK_COLUMNS]],
+    ) -> [V; R] {
+        // SAFETY: as promised; a fetch ahead may point anywhere.
+        unsafe {
+            let masks = [V::splat(0x0303_0303), V::splat(0x0c0c_0c0c)];
+            let mut narrow = [[V::splat(0); 2]; R];
+            let mut at = first * BLOCK_BYTES;
+            for q in steps {
+                let q = q.as_ptr();
+                let x =
+                    [splat_four::<V>(q), splat_four(q.add(4)), splat_four(q.add(8)), splat_four(q.add(12))];
+                ahead.fetch::<V, R>(rows, at);
+                V::fetch_near(rows.vector::<V>(0).wrapping_add(at + PIECE_BYTES));
+                for (low, narrow) in rows.load::<V, R>(at).into_iter().zip(&mut narrow) {
+                    let high = low.next_nibble();
+                    for (s, x) in x.into_iter().enumerate() {
+                        let field = if s < 2 { low } else { high }.and(masks[s % 2]);
+                        narrow[s % 2] = narrow[s % 2].add_i16(field.times(x));
                     }
                 }
-                at += q.len() / BLOCK_COLUMNS * BLOCK_BYTES;
+                at += BLOCK_BYTES;
             }
-            for (vector, wide) in wide[..vectors].iter().enumerate() {
-                sink.end(segment, first + vector, [sink.start::<V>(segment, 0).add(wide.quarter())]);
+            let (ones, fours) = (V::splat(0x0001_0001), V::splat(0x0004_0004));
+            let mut sums = [fours; R];
+            for (sum, [first, second]) in sums.iter_mut().zip(narrow) {
+                *sum = first.times_i16(fours).add(second.times_i16(ones));
             }
+            sums
         }
     }
-}
 
-/// The sums of up to [`NARROW_BLOCKS_ALONE`] blocks of `R` vectors of rows from an offset on: of fields worth 1, and of those
-/// worth 4.
-///
-/// # Safety
-/// The CPU has the features of `V`; the blocks of `q` are in the panels, and the vectors in one of them.
-#[inline(always)]
-unsafe fn piece<V: ByteVector, const R: usize>(
-    rows: Rows,
-    ahead: Ahead,
-    mut at: usize,
-    q: &[i8],
-) -> [[V; 2]; R] {
-    // SAFETY: as promised; a fetch ahead may point anywhere.
-    unsafe {
-        let masks = [V::splat(0x0303_0303), V::splat(0x0c0c_0c0c)];
-        let mut narrow = [[V::splat(0); 2]; R];
-        for q in q.chunks_exact(BLOCK_COLUMNS) {
-            let q = q.as_ptr();
-            let x = [splat_four::<V>(q), splat_four(q.add(4)), splat_four(q.add(8)), splat_four(q.add(12))];
-            ahead.fetch::<V, R>(rows, at);
-            V::fetch_near(rows.vector::<V>(0).wrapping_add(at + PIECE_BYTES));
-            for (low, narrow) in rows.load::<V, R>(at).into_iter().zip(&mut narrow) {
-                let high = low.next_nibble();
-                for (s, x) in x.into_iter().enumerate() {
-                    let field = if s < 2 { low } else { high }.and(masks[s % 2]);
-                    narrow[s % 2] = narrow[s % 2].add_i16(field.times(x));
-                }
-            }
-            at += BLOCK_BYTES;
-        }
-        narrow
+    #[inline(always)]
+    fn total(_: &[[i8; BLOCK_COLUMNS]]) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn end<V: ByteVector>(sums: V, _: V) -> V {
+        // SAFETY: the features, as promised.
+        unsafe { sums.quarter() }
     }
 }
 
 /// Bytes of a piece: the next one of the panel is fetched to first-level cache, as the CPU sees no stream in them.
 const PIECE_BYTES: usize = NARROW_BLOCKS_ALONE * BLOCK_BYTES;
-
-/// Most vectors of a panel's rows.
-const MOST_PARTS: usize = 4;
 
 /// All panels times `T` tokens, `R` vectors of rows at once.
 ///

@@ -71,12 +71,7 @@ unsafe impl ByteVector for v128 {
         fn add_i8(self: Self, other: Self) -> Self { i8x16_add(self, other) }
         fn add_i16(self: Self, other: Self) -> Self { i16x8_add(self, other) }
         fn up_a_field(self: Self) -> Self { i16x8_shl(self, 2) }
-        fn up_a_byte(self: Self) -> Self { i16x8_shl(self, 8) }
         fn down_a_byte(self: Self) -> Self { u16x8_shr(self, 8) }
-        fn flipped_trit(self: Self) -> Self {
-            // From 86 and from 171 on; the compares are signed, as the bytes are with their top bits flipped.
-            i8x16_neg(i8x16_add(i8x16_gt(self, i8x16_splat(-43)), i8x16_gt(self, i8x16_splat(42))))
-        }
         fn times(self: Self, q: Self) -> Self {{
             let even = i16x8_mul(v128_and(self, u16x8_splat(0xff)), i16x8_shr(i16x8_shl(q, 8), 8));
             i16x8_add(even, i16x8_mul(u16x8_shr(self, 8), i16x8_shr(q, 8)))

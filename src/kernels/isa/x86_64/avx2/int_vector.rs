@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 use crate::kernels::float::intrinsics;
 use crate::kernels::isa::x86::lanes128;
 use crate::kernels::isa::x86_64::tables::make_tables;
+use crate::kernels::ternary::five_trit::nine;
 use crate::kernels::ternary::five_trit::recoded::RECODED_QUARTER;
 use crate::kernels::ternary::vector::{ByteVector, IntVector};
 use crate::layout::ScaleType;
@@ -47,11 +48,17 @@ unsafe impl IntVector for __m256i {
         fn next_nibble(self: Self) -> Self { _mm256_srli_epi32::<4>(self) }
         fn field_at(self: Self, bit: u32) -> Self { _mm256_srl_epi32(self, _mm_cvtsi32_si128(bit as i32)) }
         fn triple(self: Self) -> Self { _mm256_add_epi8(double(self), self) }
-        fn front_trit(self: Self) -> Self {{
-            // ⌊3x / 4⌋ = x − ⌈⌈x / 2⌉ / 2⌉, and its upper two bits are the digit.
-            let zero = _mm256_setzero_si256();
-            let quarter = _mm256_avg_epu8(_mm256_avg_epu8(self, zero), zero);
-            _mm256_and_si256(_mm256_srli_epi32::<6>(_mm256_sub_epi8(self, quarter)), _mm256_set1_epi8(3))
+        fn trits(self: Self) -> [Self; 5] {{
+            // What `nine` says.
+            let (three, nine, four_times) = (_mm256_set1_epi16(3), _mm256_set1_epi16(9), _mm256_set1_epi16(81));
+            let (low, high) = (_mm256_unpacklo_epi8(_mm256_setzero_si256(), self), _mm256_unpackhi_epi8(_mm256_setzero_si256(), self));
+            let two = _mm256_packus_epi16(_mm256_mulhi_epu16(low, nine), _mm256_mulhi_epu16(high, nine));
+            let four = _mm256_packus_epi16(_mm256_mulhi_epu16(low, four_times), _mm256_mulhi_epu16(high, four_times));
+            let next = four.sub_i8(Self::table(nine::TIMES.as_ptr()).lookup(two));
+            let (low, high) = (_mm256_mullo_epi16(low, four_times), _mm256_mullo_epi16(high, four_times));
+            let last = _mm256_packus_epi16(_mm256_mulhi_epu16(low, three), _mm256_mulhi_epu16(high, three));
+            let (first, second) = (Self::table(nine::FIRST.as_ptr()), Self::table(nine::SECOND.as_ptr()));
+            [first.lookup(two), second.lookup(two), first.lookup(next), second.lookup(next), last]
         }}
         fn load_scales(from: *const u8, scale_type: ScaleType) -> __m256 {
             match scale_type {
@@ -89,13 +96,7 @@ unsafe impl ByteVector for __m256i {
         fn add_i8(self: Self, other: Self) -> Self { _mm256_add_epi8(self, other) }
         fn add_i16(self: Self, other: Self) -> Self { _mm256_add_epi16(self, other) }
         fn up_a_field(self: Self) -> Self { _mm256_slli_epi16::<2>(self) }
-        fn up_a_byte(self: Self) -> Self { _mm256_slli_epi16::<8>(self) }
         fn down_a_byte(self: Self) -> Self { _mm256_srli_epi16::<8>(self) }
-        fn flipped_trit(self: Self) -> Self {{
-            // From 86 and from 171 on; the compares are signed, as the bytes are with their top bits flipped.
-            let (one, two) = (_mm256_set1_epi8(-43), _mm256_set1_epi8(42));
-            _mm256_abs_epi8(_mm256_add_epi8(_mm256_cmpgt_epi8(self, one), _mm256_cmpgt_epi8(self, two)))
-        }}
         fn times(self: Self, q: Self) -> Self { _mm256_maddubs_epi16(self, q) }
         fn times_i16(self: Self, other: Self) -> Self { _mm256_madd_epi16(self, other) }
         fn table(from: *const u8) -> Self { _mm256_broadcastsi128_si256(_mm_loadu_si128(from.cast())) }
