@@ -10,12 +10,11 @@
 //! | | by table | by `maddubs` |
 //! |---|---|---|
 //! | `TwoBit`, int4 | 27, 41, 48, 51, 54, 65 | 12, 23, 25 |
-//! | `FiveTrit`, int4 | 10, 18, 24, 29, 36, 57 | 10, 16, 19, 19, 18 |
+//! | `FiveTrit`, int4 | 10, 18, 24, 29, 36, 57 | 13, 16, 19, 19, 18 |
 //! | `TwoBit`, int8 | | 20, 23, 24, 20, 21, 21 |
 //! | `FiveTrit`, int8 | | 11, 16, 19, 20, 18, 18 |
 //!
-//! With `maddubs` as products of i16 pairs, narrowed, one token of `TwoBit` made 12, one of `FiveTrit` and int4 12, and the rest
-//! what it makes now.
+//! With `maddubs` as products of i16 pairs, narrowed, one token of `TwoBit` and int8 made 12, and the rest what it makes now.
 
 #![allow(
     unused_unsafe,
