@@ -15,7 +15,10 @@ fn threads_change_no_bit() {
         .collect();
     for_each_backend(|backend| {
         let mut random = Random::new(7);
-        for (tokens, outputs, inputs) in [(0, 5, 40), (1, 1, 1), (1, 100, 64), (3, 47, 130), (17, 160, 300)] {
+        // The last one has several blocks of tokens and groups of panels.
+        for (tokens, outputs, inputs) in
+            [(0, 5, 40), (1, 1, 1), (1, 100, 64), (3, 47, 130), (17, 160, 300), (130, 200, 24)]
+        {
             for (format, &bits) in formats().zip(Bits::ALL.iter().cycle()) {
                 let w = OwnedWeights::random(outputs, inputs, format, &mut random);
                 let x = OwnedActivations::random(bits, tokens, inputs, &mut random);

@@ -128,6 +128,15 @@ impl<'a, T: Copy> OutputMut<'a, T> {
         Ok((OutputMut { tokens: at, ..self }, OutputMut { start: below, tokens: self.tokens - at, ..self }))
     }
 
+    /// The same matrix, for another thread.
+    ///
+    /// # Safety
+    /// No element is accessed through both.
+    #[cfg(feature = "rayon")]
+    pub(crate) unsafe fn again(&self) -> OutputMut<'a, T> {
+        OutputMut { ..*self }
+    }
+
     /// Columns of a row, to be written.
     pub(crate) fn part(&mut self, token: usize, columns: Range<usize>) -> &mut [MaybeUninit<T>] {
         assert!(

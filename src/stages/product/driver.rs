@@ -63,13 +63,58 @@ pub(super) enum SumValues<'a> {
 /// Checked arguments of one product.
 pub(super) struct Driver<'a> {
     /// Whose features the CPU has.
-    kernels: ProductKernels,
+    pub(super) kernels: ProductKernels,
     tiles: TileKernels,
-    weights: &'a Weights<'a>,
-    x: &'a Activations<'a>,
-    tokens: Range<usize>,
-    outputs: Range<usize>,
+    pub(super) weights: &'a Weights<'a>,
+    pub(super) x: &'a Activations<'a>,
+    pub(super) tokens: Range<usize>,
+    pub(super) outputs: Range<usize>,
     by_group: bool,
+}
+
+/// How a product is cut: into blocks of tokens that are staged together, and those into groups of panels.
+pub(super) struct Cut {
+    /// Columns, with padding.
+    width: usize,
+    /// Tokens of a tile, and most tiles of a block.
+    tile: usize,
+    staged_tiles: usize,
+    tokens: Range<usize>,
+    /// Of the weights, those with an output.
+    pub(super) panels: Range<usize>,
+    /// Most panels of a kernel's call.
+    pub(super) group: usize,
+}
+
+impl Cut {
+    /// Tokens that are staged together.
+    pub(super) fn block(&self) -> usize {
+        self.tile * self.staged_tiles
+    }
+
+    /// The blocks, with all panels each.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        pieces(&self.tokens, self.block()).map(|tokens| Piece { tokens, panels: self.panels.clone() })
+    }
+
+    /// How many blocks there are.
+    #[cfg(feature = "rayon")]
+    pub(super) fn blocks(&self) -> usize {
+        self.tokens.len().div_ceil(self.block())
+    }
+
+    /// Some panels of a block.
+    #[cfg(feature = "rayon")]
+    pub(super) fn piece(&self, block: usize, panels: Range<usize>) -> Piece {
+        let start = self.tokens.start + block * self.block();
+        Piece { tokens: start..self.tokens.end.min(start + self.block()), panels }
+    }
+}
+
+/// Some panels of a block of tokens.
+pub(super) struct Piece {
+    tokens: Range<usize>,
+    panels: Range<usize>,
 }
 
 /// Where a tile is staged.
@@ -120,25 +165,44 @@ impl<'a> Driver<'a> {
         Ok(Driver { kernels, tiles, weights, x, tokens, outputs, by_group })
     }
 
-    /// Calls `emit` with every token and panel of the ranges once. The first and the last panel may have outputs beyond
-    /// theirs.
-    pub(super) fn run(&self, workspace: Buffer<'_, u8>, mut emit: impl FnMut(Sums<'_>)) -> Result<()> {
+    /// How the product is cut.
+    pub(super) fn cut(&self) -> Cut {
+        let width = self.weights.inputs().next_multiple_of(self.column_multiple());
+        let tokens = self.tokens.len().max(1);
+        let tile = tile_tokens(&self.tiles, tokens, width);
+        let staged_tiles = (self.tiles.staged_bytes / (tile * width)).clamp(1, MAX_TILES);
+        Cut {
+            width,
+            tile,
+            staged_tiles: staged_tiles.min(tokens.div_ceil(tile)),
+            tokens: self.tokens.clone(),
+            panels: self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS),
+            group: self.tiles.panels,
+        }
+    }
+
+    /// Calls `emit` with every token and panel of all pieces once. The first and the last panel may have outputs beyond
+    /// those of the range. A piece has all tokens that are staged together; those of the piece before are not staged again.
+    pub(super) fn run(
+        &self,
+        cut: &Cut,
+        some: impl Iterator<Item = Piece>,
+        workspace: Buffer<'_, u8>,
+        mut emit: impl FnMut(Sums<'_>),
+    ) -> Result<()> {
         let mut workspace = Workspace::new(workspace, size()?)?;
-        if self.outputs.is_empty() || self.tokens.is_empty() {
+        let mut some = some.peekable();
+        if self.outputs.is_empty() || some.peek().is_none() {
             return Ok(());
         }
         let columns = self.weights.inputs();
-        let width = columns.next_multiple_of(self.column_multiple());
-        let tile = tile_tokens(&self.tiles, self.tokens.len(), width);
-        let staged_tiles = (self.tiles.staged_bytes / (tile * width)).clamp(1, MAX_TILES);
-        let staged_tiles = staged_tiles.min(self.tokens.len().div_ceil(tile));
+        let &Cut { width, tile, staged_tiles, .. } = cut;
         let call_tiles = self.tiles.tiles.min(staged_tiles);
         let tile_sums = tile * width.div_ceil(GroupLen::MIN);
         let slot = |index| Slot { values: index * tile * width, group_sums: index * tile_sums };
-        let panels = self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS);
         let whole = width <= MAX_RUN_COLUMNS;
         let staged_width = width.min(MAX_RUN_COLUMNS);
-        let sums = self.tiles.panels.min(panels.len()) * tile * call_tiles;
+        let sums = cut.group.min(cut.panels.len()) * tile * call_tiles;
         let (group_sums, scaled) = if self.by_group { (tile_sums * staged_tiles, sums) } else { (0, 0) };
         // Only what this product uses of each piece is written.
         let mut buffers = Buffers {
@@ -150,13 +214,15 @@ impl<'a> Driver<'a> {
             scratch: workspace.take_scratch(),
         };
 
-        for block in pieces(&self.tokens, tile * staged_tiles) {
-            if whole {
+        let mut staged = None;
+        for Piece { tokens: block, panels } in some {
+            if whole && staged != Some(block.start) {
                 for (index, tokens) in pieces(&block, tile).enumerate() {
                     self.stage(&mut buffers, slot(index), tokens, 0..columns);
                 }
+                staged = Some(block.start);
             }
-            for panels in pieces(&panels, self.tiles.panels) {
+            for panels in pieces(&panels, cut.group) {
                 for (call, tokens) in pieces(&block, tile * call_tiles).enumerate() {
                     // What a call of the kernel has: whole tiles, as its activations are staged.
                     let call = Call {

@@ -13,7 +13,7 @@ mod parallel;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use driver::{Driver, SumValues, Sums};
+use driver::{Cut, Driver, Piece, SumValues, Sums};
 #[cfg(feature = "rayon")]
 pub use parallel::{par_product, par_workspace_len};
 
@@ -83,14 +83,26 @@ pub(crate) unsafe fn product_with(
     x: &Activations<'_>,
     tokens: Range<usize>,
     outputs: Range<usize>,
+    y: OutputMut<'_, f32>,
+    workspace: Buffer<'_, u8>,
+) -> Result<()> {
+    let driver = Driver::new(kernels, weights, x, tokens, outputs, &y, weights.spec().has_groups())?;
+    let cut = driver.cut();
+    dequantized(&driver, &cut, cut.pieces(), y, workspace)
+}
+
+/// Some pieces of a product, dequantised.
+fn dequantized(
+    driver: &Driver<'_>,
+    cut: &Cut,
+    pieces: impl Iterator<Item = Piece>,
     mut y: OutputMut<'_, f32>,
     workspace: Buffer<'_, u8>,
 ) -> Result<()> {
+    let Driver { kernels, weights, x, tokens, outputs, .. } = driver;
     let (first_token, first_output) = (tokens.start, outputs.start);
-    let by_group = weights.spec().has_groups();
-    let driver = Driver::new(kernels, weights, x, tokens, outputs.clone(), &y, by_group)?;
     let mut alphas = [0.0; PANEL_ROWS * MAX_CALL_PANELS];
-    driver.run(workspace, |sums| {
+    driver.run(cut, pieces, workspace, |sums| {
         let Sums { tokens, panels, stride, values } = sums;
         if let SumValues::Codes(_) = values {
             for (alphas, panel) in alphas.as_chunks_mut::<PANEL_ROWS>().0.iter_mut().zip(panels.clone()) {
@@ -107,7 +119,7 @@ pub(crate) unsafe fn product_with(
             let whole = y.len() == all.len();
             let row = if whole { &mut *y } else { &mut room[..all.len()] };
             match values {
-                // SAFETY: the CPU has the kernels' features; there are 16 sums, scales and values for each panel.
+                // SAFETY: the CPU has the driver's kernels' features; there are 16 sums, scales and values for each panel.
                 SumValues::Codes(sums) => unsafe {
                     (kernels.dequantize)(
                         &sums[t..],
@@ -150,7 +162,8 @@ pub fn product_i32<'w>(
     let (first_token, first_output) = (tokens.start, outputs.start);
     let driver =
         Driver::new(backend.kernels(Kernels::of_product), weights, x, tokens, outputs.clone(), &y, false)?;
-    driver.run(workspace.into(), |sums| {
+    let cut = driver.cut();
+    driver.run(&cut, cut.pieces(), workspace.into(), |sums| {
         let Sums { tokens, panels, stride, values: SumValues::Codes(sums) } = sums else { return };
         for (t, token) in tokens.enumerate() {
             for (panel, sums) in panels.clone().zip(sums[t..].iter().step_by(stride)) {
