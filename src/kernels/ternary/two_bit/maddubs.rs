@@ -7,7 +7,10 @@
 //! Of a block that is 7 + 8 · T operations, which any kernel has that multiplies fields with `maddubs`: 4 tokens take 39 for
 //! 512 products, at most 150 GMAC/s where a Sapphire Rapids starts 11.5 G of them a second, and make 122 to 124 there, 2
 //! make 115, 6 make 134. Fields masked in place, as below, are 5 + 8 · T and twice the accumulators: 2 tokens gained 0 to
-//! 4 %, 4 and 5 tokens 1 to 5 %, 3 and 6 lost 6 to 18 % to spills.
+//! 4 %, 4 and 5 tokens 1 to 5 %, 3 and 6 lost 6 to 18 % to spills. Codes are fetched ahead as [`Ahead`] says: 2560 × 6912
+//! weights, more than second-level cache, make 114, 122, 117, 129 and 132 GMAC/s with 2 to 6 tokens of int8 where they made 89,
+//! 84, 115, 124 and 127, and 400 MB of weights 70 and 91 with 2 and 4 tokens where they made 37 and 51; in cache it costs
+//! up to 3 %. Columns in pieces, so that activations stay in first-level cache, lost up to 14 % with 6912 columns.
 //!
 //! **One token**: the fields of a nibble are masked in place, worth 1 and 4, and have an accumulator each; one shift
 //! brings the high nibble down: 13 operations for 4 · 32 products. Those worth 4 reach four times as much, so these i16
@@ -23,9 +26,15 @@
 //! | 4 | 0.78, 0.72 | 0.80, 0.78 | 0.80, 0.83 | 0.79, 0.82 | 0.84, 0.76 |
 //! | 8 | 0.84, 0.77 | 0.82, 0.81 | 0.81, 0.84 | 0.82, 0.83 | 0.79, 0.88 |
 //!
-//! This kernel reads 6912 columns at 0.82 to 0.86 of the best plain read on one core and 2560 at 0.74 to 0.75, 0.57 to 0.60 on
-//! two, where one panel at a time, 512 and 8192 bytes ahead, read at 0.64 to 0.66 and 0.53; in cache it makes 98 GMAC/s for
-//! 102, on the way from panel to panel, and no more than 93 without the fetch to first-level cache. Not measured on Zen 3 and 4.
+//! This kernel reads 6912 columns at 0.82 to 0.86 of the best plain read on one core and 2560 at 0.74 to 0.77, where one panel
+//! at a time, 512 and 8192 bytes ahead, read at 0.64 to 0.66; in cache it makes 98 GMAC/s for 102, on the way from panel to
+//! panel, and no more than 93 without the fetch to first-level cache. Not measured on Zen 3 and 4.
+//!
+//! On two cores whose threads do not sleep between products it reads 6912 columns at 0.76 to 0.98 and 2560 at 0.65 to 0.87 of
+//! the best plain read, each core its half; with pages of 2 MiB at 0.84 to 0.94, which points to the looking up of pages.
+//! Tried there: four and two panels (within 5 % of eight), 512 to 8192 bytes ahead, to first-level cache (no
+//! difference beyond the noise of 5 %), and a line of every page of the panels to come, so that pages are looked up side by side
+//! (5 to 12 % slower).
 //!
 //! **One token of int4** is no faster. Eight of the 13 operations are `maddubs` and adds, and whatever avoids these
 //! needs rows of one column side by side, while a panel has four columns of a row there. Tried, against 118 GMAC/s in
@@ -155,8 +164,10 @@ unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
     q: &[i8],
     sink: &mut S,
 ) {
-    let codes = Rows::new::<V>(panels, start(panels), first).pointers::<V, R>();
-    // SAFETY: the features, as promised; as many blocks are read as `q` has activations for.
+    let rows = Rows::new::<V>(panels, start(panels), first);
+    let (codes, ahead) = (rows.pointers::<V, R>(), Ahead::new::<V, R>(panels, start(panels)));
+    // SAFETY: the features, as promised; as many blocks are read as `q` has activations for; a fetch ahead may point
+    // anywhere.
     unsafe {
         let mask = V::splat(0x0303_0303);
         let mut at = 0;
@@ -165,6 +176,7 @@ unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
             for q in q.chunks(NARROW_BLOCKS * BLOCK_COLUMNS * T) {
                 let mut narrow = [[V::splat(0); R]; T];
                 for q in q.chunks_exact(BLOCK_COLUMNS * T) {
+                    ahead.fetch::<V, R>(rows, at);
                     let mut fields = [mask; R];
                     for (fields, codes) in fields.iter_mut().zip(codes) {
                         *fields = V::load(codes.add(at));
