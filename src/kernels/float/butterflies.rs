@@ -216,7 +216,9 @@ impl<V: Vector> FirstPass<V> {
         let between = log2 - V::LOG2;
         // SAFETY: the module's contract; 2^log2 is whole groups of 2^stages registers.
         unsafe {
-            if between <= V::PASS {
+            // Before outer factors there is nothing to multiply by, which the first of several passes does not do either.
+            let scale = if self.scale == 1.0 { None } else { Some(self.scale) };
+            if between < 2 || between <= V::PASS && scale.is_some() {
                 // One pass over all runs, without a step from run to run.
                 match between {
                     0 => self.neighbours::<1, true>(prologue, 0, x),
@@ -239,10 +241,10 @@ impl<V: Vector> FirstPass<V> {
                         4 if V::PASS > 3 => self.neighbours::<16, false>(prologue, at, part),
                         _ => self.neighbours::<8, false>(prologue, at, part),
                     }
-                    (self.later)(part, V::LOG2 + stages, block, if long { None } else { Some(self.scale) });
+                    (self.later)(part, V::LOG2 + stages, block, if long { None } else { scale });
                 }
                 if long {
-                    (self.later)(piece, block, log2, Some(self.scale));
+                    (self.later)(piece, block, log2, scale);
                 }
             }
         }
