@@ -23,6 +23,9 @@ use crate::matrices::{Direction, Family, SignMatrix, SignRows};
 /// Most outer factors of one transform.
 pub const MAX_FACTORS: usize = 3;
 
+/// Floats that go through several factors before the next ones: 16 KiB of a nearest cache's 32.
+const NEAR: usize = 4096;
+
 /// A transform of rows: a small `Copy` description, checked when it is made.
 ///
 /// ```
@@ -234,7 +237,10 @@ impl<'a> Transform<'a> {
                 self.flip_signs(row);
             }
             scalar::transform::butterflies(row, self.log2, self.scale_after(self.outer_count()));
-            self.outer_factors(direction, row, scalar::transform::sign_columns);
+            self.outer_factors(direction, row, 0..self.outer_count(), scalar::transform::sign_columns);
+            if direction == Direction::Transpose {
+                self.flip_signs(row);
+            }
         }
         Ok(())
     }
@@ -280,15 +286,37 @@ impl<'a> Transform<'a> {
         let sign_columns = backend.kernels(|kernels| kernels.sign_columns);
         let signs = if direction == Direction::Forward { self.signs } else { None };
         let prologue = Prologue { signs, ..prologue };
+        // SAFETY: `backend` proves the CPU's features; the slices are multiples of what `outer_factors` passes.
+        let sign_columns = |x: &mut [f32], stride, matrix: SignRows<'_>, scale| unsafe {
+            sign_columns(x, stride, matrix, scale);
+        };
         let outer = self.outer_count();
-        // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two; the rest is promised.
-        unsafe { butterflies(prologue, row, self.log2, self.scale_after(outer)) };
+        let mut begun = 0;
+        if outer < 2 {
+            // SAFETY: as above; a row is a multiple of the power of two; the rest is promised.
+            unsafe { butterflies(prologue, row, self.log2, self.scale_after(outer)) };
+        } else {
+            // All factors but the outermost, for as many of their runs at a time as stay in the nearest cache.
+            begun = outer - 1;
+            let run = self.block / self.factors[0].map_or(1, |outermost| outermost.order());
+            let piece = (NEAR / run).max(1) * run;
+            for at in (0..row.len()).step_by(piece) {
+                let range = at..row.len().min(at + piece);
+                let part = &mut row[range.clone()];
+                // SAFETY: as above, of whole runs.
+                let part = unsafe {
+                    butterflies(prologue.part(range), part, self.log2, 1.0);
+                    init(part)
+                };
+                self.outer_factors(direction, part, 0..begun, sign_columns);
+            }
+        }
         // SAFETY: written by the kernel.
         let row = unsafe { init(row) };
-        // SAFETY: as above; a row is a multiple of the run that `outer` passes.
-        self.outer_factors(direction, row, |row, stride, matrix, scale| unsafe {
-            sign_columns(row, stride, matrix, scale);
-        });
+        self.outer_factors(direction, row, begun..outer, sign_columns);
+        if direction == Direction::Transpose {
+            self.flip_signs(row);
+        }
     }
 
     /// How many outer factors there are. Without copying them, which a short transform would feel.
@@ -296,22 +324,22 @@ impl<'a> Transform<'a> {
         self.factors.iter().flatten().count()
     }
 
-    /// What is behind the butterflies: outer factors, and the signs of the transpose.
+    /// Those of the outer factors, counted from the innermost, of a slice of whole runs of them.
     fn outer_factors<T: Float>(
         &self,
         direction: Direction,
-        row: &mut [T],
+        x: &mut [T],
+        which: core::ops::Range<usize>,
         sign_columns: impl Fn(&mut [T], usize, SignRows<'_>, T),
     ) {
         let mut left = self.outer_count();
         let mut stride = 1 << self.log2;
-        for factor in self.factors.iter().rev().flatten() {
+        for (i, factor) in self.factors.iter().rev().flatten().enumerate() {
             left -= 1;
-            sign_columns(row, stride, factor.oriented(direction), self.scale_after(left));
+            if which.contains(&i) {
+                sign_columns(x, stride, factor.oriented(direction), self.scale_after(left));
+            }
             stride *= factor.order();
-        }
-        if direction == Direction::Transpose {
-            self.flip_signs(row);
         }
     }
 
