@@ -10,6 +10,10 @@
 //! `a − b` a multiply-add by −1, as Zen 4 has two pipes for each kind; with plain subtractions AVX2 is 8 % slower.
 //! The sizes of the passes are those at which no register is spilled: 8 of AVX2's 16, 16 of AVX-512's 32.
 //!
+//! **Tried for the last four stages of 65536 points**, at strides from 16 KiB, with AVX2 on a Xeon (Sapphire Rapids), of which
+//! two passes of four rows take 7.7 µs: eight rows and then two, 7.8; 16 rows in one pass, 24; the two passes on strips of 16
+//! to 128 columns with the stack between them, 10.6 to 13.5.
+//!
 //! **Size.** There is a first pass for each way to load, and one function for the later passes, which have nothing to do with
 //! it: written out in each first pass they were three quarters of the code.
 
