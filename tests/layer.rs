@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
 
 /// Runs `check` on layers of several kinds and shapes, in every format of weights.
 fn each_case(tokens: usize, mut check: impl FnMut(&str, &Case<'_>)) {
-    let names = &["64", "paley1:12*2", "1024", "paley1:20*32", "paley2:28*512"];
+    let names = &["64", "paley1:12*2", "1024", "paley1:20*32", "paley2:28*512", "paley1:12*paley2:36*16"];
     let names = if reduced("lengths of layers") { &names[..4] } else { &names[..] };
     for (name, &rule) in names.iter().flat_map(|name| Rule::ALL.iter().map(move |rule| (name, rule))) {
         for (index, format) in formats().enumerate() {

@@ -448,6 +448,16 @@ impl Prologue<'_> {
         self.values.is_none() && self.signs.is_none()
     }
 
+    /// Of a part of the row.
+    pub(crate) fn part(&self, range: core::ops::Range<usize>) -> Self {
+        Prologue {
+            values: self.values.map(|values| &values[range.clone()]),
+            factor: self.factor,
+            weight: self.weight.map(|weight| &weight[range.clone()]),
+            signs: self.signs.map(|signs| &signs[range]),
+        }
+    }
+
     /// Applies the prologue to `x` in a pass of its own.
     ///
     /// # Safety

@@ -23,6 +23,9 @@ use crate::matrices::{Direction, Family, SignMatrix, SignRows};
 /// Most outer factors of one transform.
 pub const MAX_FACTORS: usize = 3;
 
+/// Floats that go through several factors before the next ones: 16 KiB of a nearest cache's 32.
+const NEAR: usize = 4096;
+
 /// A transform of rows: a small `Copy` description, checked when it is made.
 ///
 /// ```
@@ -234,7 +237,10 @@ impl<'a> Transform<'a> {
                 self.flip_signs(row);
             }
             scalar::transform::butterflies(row, self.log2, self.scale_after(self.outer_count()));
-            self.outer_factors(direction, row, scalar::transform::sign_columns);
+            self.outer_factors(direction, row, 0..self.outer_count(), scalar::transform::sign_columns);
+            if direction == Direction::Transpose {
+                self.flip_signs(row);
+            }
         }
         Ok(())
     }
@@ -276,19 +282,59 @@ impl<'a> Transform<'a> {
         prologue: Prologue<'_>,
         row: &mut [MaybeUninit<f32>],
     ) {
-        let butterflies = backend.kernels(|kernels| kernels.butterflies);
-        let sign_columns = backend.kernels(|kernels| kernels.sign_columns);
         let signs = if direction == Direction::Forward { self.signs } else { None };
         let prologue = Prologue { signs, ..prologue };
+        if self.outer_count() == 0 {
+            let butterflies = backend.kernels(|kernels| kernels.butterflies);
+            // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two; the rest is promised.
+            unsafe { butterflies(prologue, row, self.log2, self.scale_after(0)) };
+        } else {
+            // SAFETY: promised.
+            unsafe { self.row_of_product(backend, direction, prologue, row) };
+        }
+        if direction == Direction::Transpose {
+            // SAFETY: written just now.
+            self.flip_signs(unsafe { init(row) });
+        }
+    }
+
+    /// Butterflies and outer factors of [`Transform::row`]. Apart, for a short transform would feel the code that it passes by.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn row_of_product(
+        &self,
+        backend: Backend,
+        direction: Direction,
+        prologue: Prologue<'_>,
+        row: &mut [MaybeUninit<f32>],
+    ) {
+        let butterflies = backend.kernels(|kernels| kernels.butterflies);
+        let sign_columns = backend.kernels(|kernels| kernels.sign_columns);
+        // SAFETY: `backend` proves the CPU's features; the slices are multiples of what `outer_factors` passes.
+        let sign_columns = |x: &mut [f32], stride, matrix: SignRows<'_>, scale| unsafe {
+            sign_columns(x, stride, matrix, scale);
+        };
+        // All factors but the outermost, for as many of their runs at a time as stay in the nearest cache.
         let outer = self.outer_count();
-        // SAFETY: `backend` proves the CPU's features; a row is a multiple of the power of two; the rest is promised.
-        unsafe { butterflies(prologue, row, self.log2, self.scale_after(outer)) };
-        // SAFETY: written by the kernel.
+        let run = (self.block / self.factors[0].map_or(1, |outermost| outermost.order())).max(1);
+        let piece = (NEAR / run).max(1) * run;
+        // With a single factor there is nothing to gain: butterflies see to it themselves.
+        let piece = if outer > 1 { piece } else { row.len().max(1) };
+        for at in (0..row.len()).step_by(piece) {
+            let range = at..row.len().min(at + piece);
+            let part = &mut row[range.clone()];
+            // SAFETY: as above, of whole runs; the rest is promised.
+            let part = unsafe {
+                butterflies(prologue.part(range), part, self.log2, self.scale_after(outer));
+                init(part)
+            };
+            self.outer_factors(direction, part, 0..outer - 1, sign_columns);
+        }
+        // SAFETY: written by the kernels.
         let row = unsafe { init(row) };
-        // SAFETY: as above; a row is a multiple of the run that `outer` passes.
-        self.outer_factors(direction, row, |row, stride, matrix, scale| unsafe {
-            sign_columns(row, stride, matrix, scale);
-        });
+        self.outer_factors(direction, row, outer - 1..outer, sign_columns);
     }
 
     /// How many outer factors there are. Without copying them, which a short transform would feel.
@@ -296,22 +342,22 @@ impl<'a> Transform<'a> {
         self.factors.iter().flatten().count()
     }
 
-    /// What is behind the butterflies: outer factors, and the signs of the transpose.
+    /// Those of the outer factors, counted from the innermost, of a slice of whole runs of them.
     fn outer_factors<T: Float>(
         &self,
         direction: Direction,
-        row: &mut [T],
+        x: &mut [T],
+        which: core::ops::Range<usize>,
         sign_columns: impl Fn(&mut [T], usize, SignRows<'_>, T),
     ) {
         let mut left = self.outer_count();
         let mut stride = 1 << self.log2;
-        for factor in self.factors.iter().rev().flatten() {
+        for (i, factor) in self.factors.iter().rev().flatten().enumerate() {
             left -= 1;
-            sign_columns(row, stride, factor.oriented(direction), self.scale_after(left));
+            if which.contains(&i) {
+                sign_columns(x, stride, factor.oriented(direction), self.scale_after(left));
+            }
             stride *= factor.order();
-        }
-        if direction == Direction::Transpose {
-            self.flip_signs(row);
         }
     }
 

@@ -1,13 +1,19 @@
 //! The small named outer factors as straight-line code.
 //!
-//! The table of [`super::signs`] costs a store for each of its entries and a load, a second one for the sign, and
+//! The table of [`super::sign_sums`] costs a store for each of its entries and a load, a second one for the sign, and
 //! four or five integer instructions for each lookup. With signs that the compiler knows, a block of rows is summed at
 //! a time, as many as there are registers: group after group, each of the group's eight sums is made and added to the
 //! rows that take it while it is in a register. So nothing is looked up and hardly anything spilled, and the sign of a
-//! group is the choice between an addition and a multiply-add by −1. That the sums are made again for each block of
-//! rows, 12 operations a group, costs less than to load them: order 36 takes 15 operations a register instead of 12,
-//! but 2 loads instead of 10, which Zen 4 does one a cycle (512 bits). Measured there with AVX-512, 36·256 takes 1.3
-//! times a power of two's time per element, instead of 1.5 with all sums made once.
+//! group is the choice between an addition and a multiply-add by −1.
+//!
+//! The first block leaves the sums to the others, which load each of them once: on AVX2, where order 36 is blocks of 10, 13
+//! and 13 rows, 11 additions, 5 loads and 3 stores for each register of output. To make the sums again for each of three even
+//! blocks takes 17 additions, 3 loads and 2 stores. Time an element of the kernel alone, on a Xeon (Sapphire Rapids) held to
+//! AVX2: order 36 0.18 to 0.19 ns instead of 0.21 to 0.25, 28 0.16 instead of 0.18, 20 0.13 as before; with AVX-512, where 36
+//! alone is more than one block, 0.115 instead of 0.12, but at a stride of 512, where rows crowd each other out of the cache,
+//! 0.18 instead of 0.145. Additions alone do not bind: 28 has 10 of them where it had 14, and 13 other instructions. Pointers
+//! that go from row to row behind an `asm!`, so that not all of them are kept and spilled, leave out a tenth of the
+//! instructions for 4 to 7 % of the time; they are not worth it.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -50,15 +56,36 @@ struct Step {
 struct Block<V, K, const B: usize>(PhantomData<(V, K)>);
 
 impl<V: Vector, K: ConstMatrix, const B: usize> Block<V, K, B> {
-    const EVEN: usize = K::ORDER.div_ceil(K::ORDER.div_ceil(V::ROWS));
+    /// Most rows of the first of several blocks, which holds a group's pairs too.
+    const MOST: usize = V::ROWS - V::ROWS / 3;
+    /// Blocks after the first one, and the rows of each.
+    const LATER: usize = if K::ORDER <= V::ROWS { 0 } else { (K::ORDER - Self::MOST).div_ceil(V::ROWS) };
+    const EVEN: usize = if Self::LATER == 0 { 0 } else { (K::ORDER - Self::MOST).div_ceil(Self::LATER) };
+    const START: usize = K::ORDER - Self::LATER * Self::EVEN;
     /// As many blocks as `register` writes out.
-    const FITS: () = assert!(K::ORDER.div_ceil(Self::EVEN) <= 5);
-    const FIRST: usize = B * Self::EVEN;
-    const COUNT: usize = {
-        let left = K::ORDER.saturating_sub(Self::FIRST);
-        if left < Self::EVEN { left } else { Self::EVEN }
+    const FITS: () = assert!(Self::LATER < 5);
+    const FIRST: usize = if B == 0 { 0 } else { Self::START + (B - 1) * Self::EVEN };
+    const COUNT: usize = if B == 0 {
+        Self::START
+    } else if B <= Self::LATER {
+        Self::EVEN
+    } else {
+        0
     };
     const LAST: bool = Self::FIRST + Self::COUNT == K::ORDER;
+
+    /// Whether no row takes this sum of a group.
+    const fn is_idle(group: usize, entry: usize) -> bool {
+        let mut i = 0;
+        while i < Self::COUNT {
+            if Self::STEPS[group][i].entry == entry {
+                return false;
+            }
+            i += 1;
+        }
+        true
+    }
+
     const STEPS: [[Step; MAX_ROWS]; MAX_CONST_ORDER / 4] = {
         let mut steps =
             [[Step { row: 0, entry: 8, negative: false, fresh: false }; MAX_ROWS]; MAX_CONST_ORDER / 4];
@@ -84,73 +111,56 @@ impl<V: Vector, K: ConstMatrix, const B: usize> Block<V, K, B> {
     };
 }
 
-/// One register of columns. The columns are read until the last block is summed, so the rows before it wait beside.
+/// One register of columns. Rows are written when the first block has read all of them.
 #[inline(always)]
 unsafe fn register<V: Vector, K: ConstMatrix>(x: *mut f32, stride: usize, minus: V, scale: V) {
     let () = Block::<V, K, 0>::FITS;
-    let mut early = MaybeUninit::<[V; MAX_CONST_ORDER]>::uninit();
-    let early = early.as_mut_ptr().cast::<V>();
-    // SAFETY: the caller's: rows 0..ORDER of `stride` floats, of which `LANES` are accessed; the rows before the last
-    // block are written before they are read.
+    let mut made = MaybeUninit::<[V; 2 * MAX_CONST_ORDER]>::uninit();
+    let made = made.as_mut_ptr().cast::<V>();
+    // SAFETY: the caller's: rows 0..ORDER of `stride` floats, of which `LANES` are accessed; `made` is filled by the first block.
     unsafe {
         unroll!(B in 0 1 2 3 4 => {
             if const { Block::<V, K, B>::COUNT > 0 } {
-                let (first, last) = const { (Block::<V, K, B>::FIRST, Block::<V, K, B>::LAST) };
-                let sums = block::<V, K, B>(x, stride, minus);
+                let first = const { Block::<V, K, B>::FIRST };
+                let sums = block::<V, K, B>(x, stride, made, minus);
                 unroll!(I in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 => {
                     if I < const { Block::<V, K, B>::COUNT } {
-                        let row = sums[I].mul(scale);
-                        if last {
-                            row.store(x.add((first + I) * stride));
-                        } else {
-                            early.add(first + I).write(row);
-                        }
+                        sums[I].mul(scale).store(x.add((first + I) * stride));
                     }
                 });
-                if last {
-                    for i in 0..first {
-                        early.add(i).read().store(x.add(i * stride));
-                    }
-                }
             }
         });
     }
 }
 
-/// The block's rows times the columns.
+/// The block's rows times the columns. The first block writes the eight sums of each group to `made`, if others follow.
 #[inline(always)]
 unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
     x: *const f32,
     stride: usize,
+    made: *mut V,
     minus: V,
 ) -> [V; MAX_ROWS] {
-    // SAFETY: the module's contract, and rows 0..ORDER of `stride` floats, as `register` promises.
+    // SAFETY: the module's contract, and rows 0..ORDER of `stride` floats and room for two sums a row, as `register` promises.
     unsafe {
-        // Behind the black box are other columns, as far as the compiler knows: it would keep the groups' sums of the
-        // block before, in memory.
-        let x = core::hint::black_box(x);
+        // Behind the black box are other sums, as far as the compiler knows: it would keep some of them elsewhere.
+        let made = core::hint::black_box(made);
+        let leave = const { B == 0 && !Block::<V, K, B>::LAST };
         let mut sums = [minus; MAX_ROWS];
         unroll!(G in 0 1 2 3 4 5 6 7 8 => {
             if 4 * G < K::ORDER {
-                let c = x.add(4 * G * stride);
-                let (c0, c1) = (V::load(c), V::load(c.add(stride)));
-                let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
-                let (p, q) = ([c0.add(c1), c1.sub_from(minus, c0)], [c2.add(c3), c3.sub_from(minus, c2)]);
+                let group = if B == 0 { Group::load(x.add(4 * G * stride), stride, minus) } else { Group::none(minus) };
                 let mut sum = minus;
                 unroll!(I in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 => {
                     if I < const { Block::<V, K, B>::COUNT } {
                         let Step { row, entry, negative, fresh } = const { Block::<V, K, B>::STEPS[G][I] };
-                        if fresh {
-                            sum = match entry {
-                                0 => p[0].add(q[0]),
-                                1 => p[1].add(q[0]),
-                                2 => q[1].sub_from(minus, p[0]),
-                                3 => q[1].sub_from(minus, p[1]),
-                                4 => p[0].add(q[1]),
-                                5 => p[1].add(q[1]),
-                                6 => q[0].sub_from(minus, p[0]),
-                                _ => q[0].sub_from(minus, p[1]),
-                            };
+                        if fresh && B == 0 {
+                            sum = group.sum(entry, minus);
+                            if leave {
+                                made.add(8 * G + entry).write(sum);
+                            }
+                        } else if fresh {
+                            sum = made.add(8 * G + entry).read();
                         }
                         sums[row] = match (G, negative) {
                             (0, false) => sum,
@@ -160,8 +170,57 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
                         };
                     }
                 });
+                unroll!(E in 0 1 2 3 4 5 6 7 => {
+                    if leave && const { Block::<V, K, B>::is_idle(G, E) } {
+                        made.add(8 * G + E).write(group.sum(E, minus));
+                    }
+                });
             }
         });
         sums
+    }
+}
+
+/// Four columns as the sums and the differences of two pairs.
+#[derive(Clone, Copy)]
+struct Group<V> {
+    p: [V; 2],
+    q: [V; 2],
+}
+
+impl<V: Vector> Group<V> {
+    #[inline(always)]
+    unsafe fn load(c: *const f32, stride: usize, minus: V) -> Self {
+        // SAFETY: the module's contract, and four rows of `stride` floats, as `block` promises.
+        unsafe {
+            let (c0, c1) = (V::load(c), V::load(c.add(stride)));
+            let (c2, c3) = (V::load(c.add(2 * stride)), V::load(c.add(3 * stride)));
+            Group { p: [c0.add(c1), c1.sub_from(minus, c0)], q: [c2.add(c3), c3.sub_from(minus, c2)] }
+        }
+    }
+
+    /// Of a block that loads its sums.
+    #[inline(always)]
+    fn none(any: V) -> Self {
+        Group { p: [any; 2], q: [any; 2] }
+    }
+
+    /// The sum with the signs +, e₀, e₁, e₂ of the entry's bits.
+    #[inline(always)]
+    unsafe fn sum(self, entry: usize, minus: V) -> V {
+        let Group { p, q } = self;
+        // SAFETY: the module's contract.
+        unsafe {
+            match entry {
+                0 => p[0].add(q[0]),
+                1 => p[1].add(q[0]),
+                2 => q[1].sub_from(minus, p[0]),
+                3 => q[1].sub_from(minus, p[1]),
+                4 => p[0].add(q[1]),
+                5 => p[1].add(q[1]),
+                6 => q[0].sub_from(minus, p[0]),
+                _ => q[0].sub_from(minus, p[1]),
+            }
+        }
     }
 }

@@ -82,6 +82,7 @@ macro_rules! float_kernels {
 
         /// # Safety
         /// The contract's: the CPU has the features, and `x` is whole runs.
+        #[target_feature(enable = $features)]
         unsafe fn sign_columns(
             x: &mut [f32],
             stride: usize,
@@ -144,9 +145,8 @@ macro_rules! float_kernels {
 
             let mut choice = Choice(any);
             $crate::matrices::const_matrices::visit(matrix, &mut choice);
-            const LANES: usize = <$vector as $crate::kernels::float::Vector>::LANES;
             // SAFETY: the caller's: the CPU has the features, and `x` is whole runs.
-            unsafe { $crate::kernels::float::column_tiles::columns(x, stride, LANES, choice.0, matrix, scale) }
+            unsafe { $crate::kernels::float::column_tiles::columns::<$vector>(x, stride, choice.0, matrix, scale) }
         }
     };
 
