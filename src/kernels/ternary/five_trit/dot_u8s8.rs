@@ -19,13 +19,12 @@
 //! block. Looking digits up instead (VBMI: `vpermi2b` of 128 bytes) gained at most a twentieth: 9.8 to 12 cycles, for
 //! seven ways of 13 to 17 operations, as those tables keep a port of the dots busy.
 //!
-//! **Two and three tokens of int8** go the first way, with ten dots a token and a block and ten adds for all of them, where
-//! digits one by one took five and 35: on a Sapphire Rapids 146 GMAC/s for 110 with two tokens and 512 bits, 161 for 140 with
-//! three; with two tokens and 256 bits 92 for 81. Two by two ([`nine`](super::nine)) they take 19 instead of the 35: with four tokens
-//! and more they are brought out, and make 184 with four and 203 with five where they made 150 and 168; not measured with two and
-//! three.
+//! **Several tokens of int8** have digits brought out two by two ([`nine`](super::nine)), with five dots a token and a block and 19
+//! operations for all of them. One by one these were 35: with 512 bits on a Sapphire Rapids four tokens make 184 GMAC/s where
+//! they made 150, five 203 for 168. The first way, ten dots a token and ten adds, made 150 for 168 with three tokens, and
+//! 128 for 125 with two; with two tokens and 256 bits 97 for 100.
 //!
-//! **Two to four tokens of int4** go the second way, with six dots a token and a block and ten adds for all of them,
+//! **Two to four tokens of int4** go the second way of one, with six dots a token and a block and ten adds for all of them,
 //! where digits take five and 19 operations: 198 where digits make 184, with four tokens on a Sapphire Rapids. From five tokens
 //! on the dots are what takes the time, and digits need fewer.
 
@@ -39,9 +38,6 @@ use crate::kernels::ternary::vector::{DotVector, FactorVector};
 use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS, quarter_offsets};
 use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
-/// Most tokens of any activations whose digits are not brought out.
-const FEW_TOKENS: usize = 3;
-
 /// All panels times `T` tokens, `R` vectors of rows at once.
 ///
 /// # Safety
@@ -54,11 +50,7 @@ pub(crate) unsafe fn several_tokens<V: DotVector, S: Sink, const R: usize, const
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        if !V::SIGNED && T <= FEW_TOKENS && 2 * R * T <= V::SUMS {
-            by_rows!(panels, first => few_rows::<V, S, R, T>(panels, first, q, sink));
-        } else {
-            by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sink));
-        }
+        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sink));
     }
 }
 
@@ -162,66 +154,6 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
                 q = q.add(4 * T);
             }
             end_segment(segment, first, acc, sink);
-        }
-    }
-}
-
-/// `R` vectors of rows from number `first` on, for `T` tokens whose digits are not brought out.
-///
-/// # Safety
-/// As [`several_rows`], and the dots are not signed.
-#[inline(always)]
-unsafe fn few_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
-    panels: Panels<'_>,
-    first: usize,
-    q: &[i8],
-    sink: &mut S,
-) {
-    let rows = Rows::new::<V>(panels, 0, first);
-    // SAFETY: as in `several_rows`.
-    unsafe {
-        let mask = V::splat(0x0303_0303);
-        let mut q = q.as_ptr();
-        let from = quarters(panels).start;
-        for (segment, quarters) in Segments::new(quarters(panels).len(), sink.segment() / QUARTER_COLUMNS) {
-            let mut acc = [[[V::splat(0); R]; T]; 2];
-            let mut rests = start_segment::<V, S, R, T>(segment, sink);
-            for quarter in quarters {
-                let (rest, blocks) = quarter_offsets(from + quarter);
-                for block in 0..3 {
-                    let mut trits: [V; R] = rows.load(blocks + block * BLOCK_BYTES);
-                    for _ in 0..5 {
-                        let mut x = [V::splat(0); T];
-                        for (t, x) in x.iter_mut().enumerate() {
-                            *x = V::splat(q.add(4 * t).cast::<i32>().read_unaligned());
-                        }
-                        q = q.add(4 * T);
-                        for (r, trits) in trits.iter_mut().enumerate() {
-                            for (acc, x) in acc[0].iter_mut().zip(x) {
-                                acc[r] = acc[r].dot(*trits, x);
-                            }
-                            *trits = trits.triple();
-                            for (acc, x) in acc[1].iter_mut().zip(x) {
-                                acc[r] = acc[r].dot(*trits, x);
-                            }
-                        }
-                    }
-                }
-                let mut fields: [V; R] = rows.load(rest);
-                for field in &mut fields {
-                    *field = field.field_at(((from + quarter) % 4 * 2) as u32).and(mask);
-                }
-                V::add_dots(fields, q, &mut rests);
-                q = q.add(4 * T);
-            }
-            let [whole, next] = acc;
-            for ((rests, whole), next) in rests.iter_mut().zip(whole).zip(next) {
-                for ((rest, whole), next) in rests.iter_mut().zip(whole).zip(next) {
-                    let sum = whole.add(whole).add(whole).sub(next).over_256();
-                    *rest = rest.add(sum);
-                }
-            }
-            end_segment(segment, first, rests, sink);
         }
     }
 }

@@ -34,11 +34,25 @@
 //! rounded for each block, so that dots would need more operations. No addition chain for 3, 9, 27, 81 and 243
 //! modulo 256 of fewer than ten additions was found. All of them are at the limit of three operations a cycle.
 //!
-//! **What these kernels make** in cache there, AVX2, one token, two bits at 90: int4 56 (52 to 54 with the walk and the
-//! operations before), int8 49 (36 to 38); two tokens 80 and 79 (70 and 63), three 89 (75), four 94 and 98 (83 and 86).
-//! From memory, 420 MB of 6912 columns, the walk of eight panels side by side ([`one_token`](crate::kernels::ternary::one_token))
-//! reads 0.59 (int4) and 0.58 (int8) of the best plain read of the run, one panel at a time 0.47 and 0.46; of 2560
-//! columns 0.56 and 0.52 for 0.56 and 0.44. Two bits read at 0.98 and 0.87 in that run: decoding binds here.
+//! **What these kernels make** in cache there, AVX2, one token: int4 0.63 of two bits (0.59 one panel at a time, with the
+//! operations before) and int8 0.54 (0.41), 63 and 53 GMAC/s where two bits make 99; in a busier run two tokens 80 and 79
+//! (70 and 63), three 89 (75), four 94 and 98 (83 and 86). What C loops make more, scalar operations and fetches of the
+//! walk take: with 30 of them a quarter instead of 20, int8 was at 0.52.
+//!
+//! From memory, 420 MB, the walk of eight panels side by side ([`one_token`](crate::kernels::ternary::one_token)) read these parts
+//! of the best plain read of the run, one core:
+//!
+//! | | 6912 columns, int4 and int8 | 2560 columns |
+//! |---|---|---|
+//! | one panel | 0.47, 0.46 | 0.56, 0.44 |
+//! | eight, same run | 0.59, 0.58 | 0.56, 0.52 |
+//! | eight, another run | 0.61, 0.61 | 0.63, 0.57 |
+//! | four, that run | 0.59, 0.62 | 0.65, 0.59 |
+//! | eight, a third run | 0.60, 0.60 | 0.59, 0.54 |
+//! | eight, 4096 bytes ahead to second-level cache, that run | 0.57, 0.58 | 0.57, 0.53 |
+//!
+//! Two bits read at 0.81 to 0.98 in these. So five trits, of 0.81 of the bytes, are 0.83 as fast as two bits with one core
+//! (2560 columns: 0.88 and 0.80): decoding and reading add up.
 
 use super::quarters;
 use super::recoded::{RECODED_BLOCK, RECODED_QUARTER};
