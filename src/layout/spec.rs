@@ -6,11 +6,14 @@ use super::scales::{ScaleType, Scaling};
 use crate::error::{Error, Result, check_nonzero, checked_size};
 
 /// Shape and format of a weight matrix `[N, K]`, checked; N outputs (rows), K inputs (columns).
+// Layout and scaling are in words of their own. Joined in one by an addition, as LLVM did, the layout counts for valgrind as
+// unwritten as what a scaling without groups leaves of its own bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct WeightSpec {
+    layout: Layout,
     outputs: usize,
     inputs: usize,
-    layout: Layout,
     scaling: Scaling,
     scale_bytes: usize,
     packed_len: usize,

@@ -46,6 +46,8 @@ pub fn par_workspace_len(threads: usize) -> Result<usize> {
 /// # Errors
 /// As [`product`]. Then `y` is untouched.
 ///
+/// [`product`]: super::product
+///
 /// ```
 /// use hbitlinear::{
 ///     Activations, Backend, Bits, Layout, OutputMut, Scaling, WeightSpec, Weights, par_product, par_workspace_len,
