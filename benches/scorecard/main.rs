@@ -23,7 +23,7 @@
 //! | `gemm/<layout>/<width>/m<m>/<backend>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
 //! | `int4-vs-int8/m<m>/<backend>` | time with int8 inputs over that with int4 | higher |
 //! | `layer/m<M>/<backend>/overhead` | norm, transform and quantiser as a part of a layer's time, each timed within the layer; a single token from memory, 512 from cache | lower |
-//! | `threads2/m<M>/<backend>/speedup` | one thread's time over that of two | higher |
+//! | `threads2/m<M>/<backend>/speedup` | one thread's time over that of two, of products that follow each other | higher |
 //! | `attention/<states>/<place>/<backend>/vs-f16` | one token over 4 096, heads of 128: time with f16 states over that with states of those bits (and queries of 4), one head (`cache`) or 128 (`dram`) | higher |
 //! | `attention/4-bits/dram/<backend>/vs-read` | time of only reading as many bytes over that | higher |
 //! | `call/<what>/by-<best or number>/c-over-rust-ns` | nanoseconds of a small call through the C ABI, less those of the same call in Rust; `by-` how the backend is named | lower |

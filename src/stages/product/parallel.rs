@@ -6,11 +6,12 @@
 //! products lost: as long as two threads take for one token and 2560 × 2560 weights. So nobody waits for a thread that is still waking, and
 //! between products that follow each other none goes to sleep.
 //!
-//! On two cores of a Sapphire Rapids (2560 × 2560, int8, medians of interleaved runs), 1, 4, 16, 64 and 512 tokens are 1.95, 1.90,
-//! 1.92, 1.94 and 1.95 times as fast as on one with `avx2`, where halves of the outputs alone were 1.38, 1.36, 1.73, 1.85 and
-//! 1.90; with `amx` 2.04, 1.91, 1.99, 2.14 and 2.28 times, where they were 1.51, 1.43, 1.31, 1.51 and 1.78. One token and 400 MB
-//! of weights: 1.62 times with `avx2`, 1.71 with `avx512vnni`, where halves were 0.91 and 0.94. Threads that took whole
-//! blocks of tokens instead made 248 GMAC/s of 512 tokens for 269 with `avx2`: twice the weights are in each core's cache.
+//! On two cores of a Sapphire Rapids (2560 × 2560, int8, medians of interleaved runs of products that follow each other), 1, 4,
+//! 16, 64 and 512 tokens are 1.95, 1.90, 1.92, 1.94 and 1.95 times as fast as on one with `avx2`, where halves of the outputs alone
+//! were 1.38, 1.36, 1.73, 1.85 and 1.90; with `amx` 2.04, 1.91, 1.99, 2.14 and 2.28 times, where they were 1.51, 1.43, 1.31, 1.51
+//! and 1.78. One token and 400 MB of weights: 1.62 times with `avx2`, 1.71 with `avx512vnni`, where halves were 0.91 and 0.94.
+//! Threads that took whole blocks of tokens instead made 248 GMAC/s of 512 tokens for 269 with `avx2`: twice the weights are
+//! in each core's cache.
 
 extern crate std;
 
