@@ -14,7 +14,7 @@
 //! | name | value | better |
 //! |---|---|---|
 //! | `fwht/<n>/<backend>/vs-add-limit` | n·log₂ n additions over the time, as a part of the additions that the backend's registers can do, measured in a loop that does nothing else; above 1 where multiply-adds carry a part | higher |
-//! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two | lower |
+//! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two (`17x1024`: 17 blocks a row) | lower |
 //! | `quantize/<rule>/<k>/<backend>/gbps-vs-l1-read` | bytes of f32 quantised per second (statistic, check, packing, row sum: two readings) over the speed of only reading L1 | higher |
 //! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of `InputStages::quantize` | higher |
 //! | `gemv/<layout>/<width>/dram/<backend>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |

@@ -7,26 +7,28 @@ use hbitlinear::{ActivationsMut, Backend, Bits, InputStages, Quantizer, RmsNorm,
 use crate::limits::{ADDS, Limits};
 use crate::measure::Scorecard;
 
-/// Lengths with outer factors, and the power of two nearest to each.
-const SHAPES: [(&str, usize); 7] = [
-    ("paley1:20*128", 2048),
-    ("paley1:12*256", 4096),
-    ("paley1:108*64", 8192),
-    ("paley1:12*paley2:36*16", 8192),
-    ("quarot:60*128", 8192),
-    ("paley2:28*512", 16384),
-    ("paley1:20*paley2:36*32", 16384),
+/// Lengths with outer factors, the blocks of a row, and the power of two nearest to each.
+const SHAPES: [(&str, usize, usize); 9] = [
+    ("paley1:20*128", 1, 2048),
+    ("paley1:12*256", 1, 4096),
+    ("paley1:108*64", 1, 8192),
+    ("paley1:12*paley2:36*16", 1, 8192),
+    ("quarot:60*128", 1, 8192),
+    ("paley1:12*paley1:20*32", 1, 8192),
+    ("paley2:28*512", 1, 16384),
+    ("1024", 17, 16384),
+    ("paley1:20*paley2:36*32", 1, 16384),
 ];
 
 /// All of them, on every backend.
 pub(crate) fn measure(card: &mut Scorecard) {
     for backend in Backend::available() {
         let step = if card.quick { 2 } else { 1 };
-        for log2 in (6..=16).step_by(step) {
+        for log2 in (6..=17).step_by(step) {
             power_of_two(card, backend, log2);
         }
-        for (name, near) in SHAPES {
-            shape(card, backend, name, near);
+        for (name, blocks, near) in SHAPES {
+            shape(card, backend, name, blocks, near);
         }
         for inputs in [2560, 4096, 6912, 14336].into_iter().step_by(step) {
             for &rule in Rule::ALL {
@@ -105,13 +107,14 @@ fn power_of_two(card: &mut Scorecard, backend: Backend, log2: u32) {
     card.score(name, time, &format!("{:.1} Gadd/s", rate / 1e9), rate / limit);
 }
 
-fn shape(card: &mut Scorecard, backend: Backend, name: &str, near: usize) {
-    let transform = Transform::named(name).expect("a known name");
+fn shape(card: &mut Scorecard, backend: Backend, name: &str, blocks: usize, near: usize) {
+    let transform = Transform::named(name).and_then(|block| block.with_blocks(blocks)).expect("a known name");
     let power = Transform::sylvester(near).expect("a power of two");
     let (mut x, mut y) = (activations(transform.row_len()), activations(near));
     let [time, other] = card.versus(|| run(&transform, backend, &mut x), || run(&power, backend, &mut y));
     let (each, other) = (time / x.len() as f64, other / near as f64);
-    let name = format!("fwht/{name}/{}/vs-power-of-two", backend.name());
+    let times = if blocks == 1 { String::new() } else { format!("{blocks}x") };
+    let name = format!("fwht/{times}{name}/{}/vs-power-of-two", backend.name());
     card.score(name, time, &format!("{:.3} ns/el", each * 1e9), each / other);
 }
 
