@@ -14,11 +14,12 @@
 //! | name | value | better |
 //! |---|---|---|
 //! | `fwht/<n>/<backend>/vs-add-limit` | n·log₂ n additions over the time, as a part of the additions that the backend's registers can do, measured in a loop that does nothing else; above 1 where multiply-adds carry a part | higher |
-//! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two (`17x1024`: 17 blocks a row) | lower |
+//! | `fwht/<name>/<backend>/vs-power-of-two` | time per element over that of the nearest power of two (`17-blocks-of-1024`: a row of 17408) | lower |
 //! | `quantize/<rule>/<k>/<backend>/gbps-vs-l1-read` | bytes of f32 quantised per second (statistic, check, packing, row sum: two readings) over the speed of only reading L1 | higher |
 //! | `stages/<k>/m<m>/<backend>/fused-vs-unfused` | time of norm, transform and quantiser called one after the other over that of `InputStages::quantize` | higher |
 //! | `gemv/<layout>/<width>/dram/<backend>/vs-read` | one token, 420 MB of weights: time of only reading them, by the best of 1, 4, 8 and 16 streams, over that of the product | higher |
 //! | `gemv/five-trit/<width>/dram/<backend>/vs-two-bit` | time of the two-bit layout over that of five trits | higher |
+//! | `gemv2/<layout>/i4/dram/<backend>/vs-read`, `vs-two-bit` | the same on two threads, each with half of the outputs of every matrix and half of what is read | higher |
 //! | `gemv/<layout>/i4/dram/<backend>/g128-vs-one-scale` | time with one scale over that with an f16 scale for every 128 inputs | higher |
 //! | `gemm/<layout>/<width>/m<m>/<backend>/vs-peak` | products per second as a part of what the backend's multiply instruction does in a loop of its own | higher |
 //! | `int4-vs-int8/m<m>/<backend>` | time with int8 inputs over that with int4 | higher |

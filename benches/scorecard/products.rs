@@ -1,6 +1,7 @@
 //! Stage 3: products from memory and from cache, against what memory and the multipliers of the same minute can do.
 
 use core::hint::black_box;
+use core::ops::Range;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -32,6 +33,7 @@ pub(crate) fn measure(card: &mut Scorecard) {
             for (width, bits) in WIDTHS {
                 from_memory(card, backend, &sets, width, bits);
             }
+            from_memory_by_two(card, backend, &sets);
         }
         for (whole, (name, layout)) in sets.iter().zip(LAYOUTS) {
             let groups = Set::new(outputs, inputs, layout, Scaling::GroupF16(GroupLen::L128), MEMORY);
@@ -125,11 +127,15 @@ impl Job {
     }
 
     fn run(&mut self, backend: Backend, weights: &Weights<'_>) {
-        let (tokens, outputs, inputs) = self.shape;
+        self.run_outputs(backend, weights, 0..self.shape.1);
+    }
+
+    fn run_outputs(&mut self, backend: Backend, weights: &Weights<'_>, outputs: Range<usize>) {
+        let (tokens, _, inputs) = self.shape;
         let x = Activations::new(self.bits, inputs, &self.values, &self.scales, &self.sums).expect("lengths");
-        let y = OutputMut::rows(&mut self.y, outputs).expect("lengths");
+        let y = OutputMut::rows(&mut self.y[..tokens * outputs.len()], outputs.len()).expect("lengths");
         let (x, workspace) = (black_box(&x), &mut self.workspace);
-        product(backend, weights, x, 0..tokens, 0..outputs, y, workspace).expect("checked");
+        product(backend, weights, x, 0..tokens, outputs, y, workspace).expect("checked");
     }
 }
 
@@ -161,6 +167,58 @@ fn from_memory(card: &mut Scorecard, backend: Backend, sets: &[Set; 2], width: &
     }
     let name = format!("gemv/five-trit/{width}/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
     card.score(name, each[1], "", each[0] / each[1]);
+}
+
+/// The same of int4 on two threads that never wait for each other: each takes half of the outputs of every matrix.
+fn from_memory_by_two(card: &mut Scorecard, backend: Backend, sets: &[Set; 2]) {
+    let (outputs, inputs) = sets[0].shape;
+    let mut each = Vec::new();
+    for (set, (layout, _)) in sets.iter().zip(LAYOUTS) {
+        let weights = set.weights();
+        let [mut first, mut second] = [(); 2].map(|()| Job::new(1, set.shape, Bits::Four));
+        let (lower, upper) = (0..outputs / 2, outputs / 2..outputs);
+        let halves = set.bytes.split_at(set.bytes.len() / 2);
+        let mut best = f64::INFINITY;
+        let mut seconds = Vec::new();
+        for streams in [1, 4, 8] {
+            let [multiply, read] = card.versus(
+                || {
+                    both(
+                        || {
+                            weights
+                                .iter()
+                                .for_each(|weights| first.run_outputs(backend, weights, lower.clone()))
+                        },
+                        || {
+                            weights
+                                .iter()
+                                .for_each(|weights| second.run_outputs(backend, weights, upper.clone()))
+                        },
+                    );
+                },
+                || both(|| read_streams(halves.0, streams), || read_streams(halves.1, streams)),
+            );
+            best = best.min(read);
+            seconds.push(multiply);
+        }
+        seconds.sort_by(f64::total_cmp);
+        let multiply = seconds[1];
+        let macs = (outputs * inputs * weights.len()) as f64;
+        let rate = format!("{:.0} GMAC/s", macs / multiply / 1e9);
+        let name = format!("gemv2/{layout}/i4/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
+        card.score(name, multiply / weights.len() as f64, &rate, best / multiply);
+        each.push(multiply / weights.len() as f64);
+    }
+    let name = format!("gemv2/five-trit/i4/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
+    card.score(name, each[1], "", each[0] / each[1]);
+}
+
+/// Both at the same time, the second one on another thread.
+fn both(first: impl FnOnce(), second: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(second);
+        first();
+    });
 }
 
 /// One token times weights from memory, with a scale for every 128 inputs against one for all.

@@ -113,8 +113,8 @@ fn shape(card: &mut Scorecard, backend: Backend, name: &str, blocks: usize, near
     let (mut x, mut y) = (activations(transform.row_len()), activations(near));
     let [time, other] = card.versus(|| run(&transform, backend, &mut x), || run(&power, backend, &mut y));
     let (each, other) = (time / x.len() as f64, other / near as f64);
-    let times = if blocks == 1 { String::new() } else { format!("{blocks}x") };
-    let name = format!("fwht/{times}{name}/{}/vs-power-of-two", backend.name());
+    let blocks = if blocks == 1 { String::new() } else { format!("{blocks}-blocks-of-") };
+    let name = format!("fwht/{blocks}{name}/{}/vs-power-of-two", backend.name());
     card.score(name, time, &format!("{:.3} ns/el", each * 1e9), each / other);
 }
 

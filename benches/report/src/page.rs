@@ -19,7 +19,7 @@ pub struct Run {
 }
 
 /// Sections of the scorecard: the first part of the scores' names, and what they are.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     (
         "fwht",
         "Transforms: of the additions that the backend's registers can do; or per element, over the nearest power of two",
@@ -27,6 +27,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("quantize", "Quantisers: bytes a second, of only reading L1"),
     ("stages", "Norm, transform and quantiser: separate calls over the one call"),
     ("gemv", "One token from memory: of only reading the weights; or over another layout or scaling"),
+    ("gemv2", "The same of int4 on two threads, of reading on two"),
     ("gemm", "Several tokens: of what the backend's multiply instruction does alone"),
     ("int4-vs-int8", "Time with int8 activations over that with int4"),
     ("layer", "Norm, transform and quantiser as a part of a layer's time"),
