@@ -3,6 +3,11 @@
 //! crowd each other out of the nearest cache, if a register is less than a line: register by register would fetch and write
 //! each line as often as it has registers. On a Xeon (Sapphire Rapids) held to AVX2 the factor of 28·512 takes 0.28 ns an
 //! element so, instead of 0.32 to 0.36; half of that is the copies and the cache, for in 28·256 it takes 0.16.
+//!
+//! **Tried for rows that crowd**, on the same CPU, the whole transform, medians of five runs. AVX2, 28·512, 0.45 ns an element, of
+//! which the butterflies are 0.15, the copies 0.15 and the matrix 0.15: lines of the next tile prefetched before the matrix of
+//! this one, 0.45; no tile, 0.51, and with blocks of rows and their stores from the last row to the first, 0.48. AVX-512: with
+//! tiles 28·512 takes 0.34 instead of 0.26, and 36·512 0.39 instead of 0.33; without, from the last row to the first, 0.25 and 0.32.
 
 use core::mem::MaybeUninit;
 
