@@ -146,19 +146,11 @@ fn from_memory(card: &mut Scorecard, backend: Backend, sets: &[Set; 2], width: &
     for (set, (layout, _)) in sets.iter().zip(LAYOUTS) {
         let weights = set.weights();
         let mut job = Job::new(1, set.shape, bits);
-        // The best of several numbers of streams: which one it is depends on the machine.
-        let mut best = f64::INFINITY;
-        let mut seconds = Vec::new();
-        for streams in [1, 4, 8, 16] {
-            let [multiply, read] = card.versus(
-                || weights.iter().for_each(|weights| job.run(backend, weights)),
-                || read_streams(&set.bytes, streams),
-            );
-            best = best.min(read);
-            seconds.push(multiply);
-        }
-        seconds.sort_by(f64::total_cmp);
-        let multiply = seconds[1];
+        let [multiply, best] = against_reading(
+            card,
+            || weights.iter().for_each(|weights| job.run(backend, weights)),
+            |streams| read_streams(&set.bytes, streams),
+        );
         let macs = (outputs * inputs * weights.len()) as f64;
         let rate = format!("{:.0} GMAC/s", macs / multiply / 1e9);
         let name = format!("gemv/{layout}/{width}/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
@@ -178,31 +170,16 @@ fn from_memory_by_two(card: &mut Scorecard, backend: Backend, sets: &[Set; 2]) {
         let [mut first, mut second] = [(); 2].map(|()| Job::new(1, set.shape, Bits::Four));
         let (lower, upper) = (0..outputs / 2, outputs / 2..outputs);
         let halves = set.bytes.split_at(set.bytes.len() / 2);
-        let mut best = f64::INFINITY;
-        let mut seconds = Vec::new();
-        for streams in [1, 4, 8] {
-            let [multiply, read] = card.versus(
-                || {
-                    both(
-                        || {
-                            weights
-                                .iter()
-                                .for_each(|weights| first.run_outputs(backend, weights, lower.clone()))
-                        },
-                        || {
-                            weights
-                                .iter()
-                                .for_each(|weights| second.run_outputs(backend, weights, upper.clone()))
-                        },
-                    );
-                },
-                || both(|| read_streams(halves.0, streams), || read_streams(halves.1, streams)),
-            );
-            best = best.min(read);
-            seconds.push(multiply);
-        }
-        seconds.sort_by(f64::total_cmp);
-        let multiply = seconds[1];
+        let [multiply, best] = against_reading(
+            card,
+            || {
+                both(
+                    || weights.iter().for_each(|weights| first.run_outputs(backend, weights, lower.clone())),
+                    || weights.iter().for_each(|weights| second.run_outputs(backend, weights, upper.clone())),
+                );
+            },
+            |streams| both(|| read_streams(halves.0, streams), || read_streams(halves.1, streams)),
+        );
         let macs = (outputs * inputs * weights.len()) as f64;
         let rate = format!("{:.0} GMAC/s", macs / multiply / 1e9);
         let name = format!("gemv2/{layout}/i4/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
@@ -211,6 +188,19 @@ fn from_memory_by_two(card: &mut Scorecard, backend: Backend, sets: &[Set; 2]) {
     }
     let name = format!("gemv2/five-trit/i4/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
     card.score(name, each[1], "", each[0] / each[1]);
+}
+
+/// Seconds of the products, and of reading with the best number of streams: which one it is depends on the machine.
+fn against_reading(card: &Scorecard, mut multiply: impl FnMut(), read: impl Fn(usize)) -> [f64; 2] {
+    let mut best = f64::INFINITY;
+    let mut seconds = Vec::new();
+    for streams in [1, 4, 8, 16] {
+        let [product, reading] = card.versus(&mut multiply, || read(streams));
+        best = best.min(reading);
+        seconds.push(product);
+    }
+    seconds.sort_by(f64::total_cmp);
+    [seconds[1], best]
 }
 
 /// Both at the same time, the second one on another thread.
