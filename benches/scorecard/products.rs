@@ -139,38 +139,26 @@ impl Job {
     }
 }
 
-/// One token times weights from memory: against reading them, and the small layout against the other.
+/// One token times weights from memory.
 fn from_memory(card: &mut Scorecard, backend: Backend, sets: &[Set; 2], width: &str, bits: Bits) {
-    let (outputs, inputs) = sets[0].shape;
-    let mut each = Vec::new();
-    for (set, (layout, _)) in sets.iter().zip(LAYOUTS) {
-        let weights = set.weights();
+    by_layout(card, backend, sets, ("gemv", width), |card, set, weights| {
         let mut job = Job::new(1, set.shape, bits);
-        let [multiply, best] = against_reading(
+        against_reading(
             card,
             || weights.iter().for_each(|weights| job.run(backend, weights)),
             |streams| read_streams(&set.bytes, streams),
-        );
-        let macs = (outputs * inputs * weights.len()) as f64;
-        let rate = format!("{:.0} GMAC/s", macs / multiply / 1e9);
-        let name = format!("gemv/{layout}/{width}/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
-        card.score(name, multiply / weights.len() as f64, &rate, best / multiply);
-        each.push(multiply / weights.len() as f64);
-    }
-    let name = format!("gemv/five-trit/{width}/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
-    card.score(name, each[1], "", each[0] / each[1]);
+        )
+    });
 }
 
 /// The same of int4 on two threads that never wait for each other: each takes half of the outputs of every matrix.
 fn from_memory_by_two(card: &mut Scorecard, backend: Backend, sets: &[Set; 2]) {
-    let (outputs, inputs) = sets[0].shape;
-    let mut each = Vec::new();
-    for (set, (layout, _)) in sets.iter().zip(LAYOUTS) {
-        let weights = set.weights();
+    by_layout(card, backend, sets, ("gemv2", "i4"), |card, set, weights| {
         let [mut first, mut second] = [(); 2].map(|()| Job::new(1, set.shape, Bits::Four));
+        let (outputs, _) = set.shape;
         let (lower, upper) = (0..outputs / 2, outputs / 2..outputs);
         let halves = set.bytes.split_at(set.bytes.len() / 2);
-        let [multiply, best] = against_reading(
+        against_reading(
             card,
             || {
                 both(
@@ -179,14 +167,31 @@ fn from_memory_by_two(card: &mut Scorecard, backend: Backend, sets: &[Set; 2]) {
                 );
             },
             |streams| both(|| read_streams(halves.0, streams), || read_streams(halves.1, streams)),
-        );
+        )
+    });
+}
+
+/// Products with all weights of each layout, against reading them, and the small layout against the other. `measure` gives the
+/// seconds of both.
+fn by_layout(
+    card: &mut Scorecard,
+    backend: Backend,
+    sets: &[Set; 2],
+    (what, width): (&str, &str),
+    measure: impl Fn(&Scorecard, &Set, &[Weights<'_>]) -> [f64; 2],
+) {
+    let (outputs, inputs) = sets[0].shape;
+    let mut each = Vec::new();
+    for (set, (layout, _)) in sets.iter().zip(LAYOUTS) {
+        let weights = set.weights();
+        let [multiply, read] = measure(card, set, &weights);
         let macs = (outputs * inputs * weights.len()) as f64;
         let rate = format!("{:.0} GMAC/s", macs / multiply / 1e9);
-        let name = format!("gemv2/{layout}/i4/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
-        card.score(name, multiply / weights.len() as f64, &rate, best / multiply);
+        let name = format!("{what}/{layout}/{width}/dram/{}/{outputs}x{inputs}/vs-read", backend.name());
+        card.score(name, multiply / weights.len() as f64, &rate, read / multiply);
         each.push(multiply / weights.len() as f64);
     }
-    let name = format!("gemv2/five-trit/i4/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
+    let name = format!("{what}/five-trit/{width}/dram/{}/{outputs}x{inputs}/vs-two-bit", backend.name());
     card.score(name, each[1], "", each[0] / each[1]);
 }
 

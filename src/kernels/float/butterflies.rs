@@ -17,7 +17,7 @@
 //! that double elements (`vmovsldup`, `vmovshdup`), 9 to 10 % of the first pass; Intel's load ports do that, while on a Zen it
 //! would be one shuffle more. By count: blends that let two registers share a shuffle are five operations for four; the
 //! first pass on registers of 256 bits, with three ports, is 14 for 8, 4.7 cycles instead of 4. AVX2, with its third port, is at
-//! the limit from 4096 on.
+//! the limit at 4096 and 16384 points.
 //!
 //! **Tried for the last four stages of 65536 points**, at strides from 16 KiB, with AVX2 on a Xeon (Sapphire Rapids), of which
 //! two passes of four rows take 7.7 µs: eight rows and then two, 7.8; 16 rows in one pass, 24; the two passes on strips of 16
