@@ -138,32 +138,40 @@ impl Iterator for Segments {
     }
 }
 
-/// Bytes that a single token's walk fetches ahead of each vector of rows, to second-level cache.
+/// Bytes that a walk of few panels fetches ahead of each vector of rows, to second-level cache.
 const FAR_AHEAD: usize = 2048;
 
-/// What a single token's walk fetches ahead of its `R` vectors of rows: [`FAR_AHEAD`] bytes on in their panels and,
-/// behind a panel's end, the start of the one that takes its place. What follows in memory is the next panel of this
-/// walk, which is read already.
+/// What a walk fetches ahead of its `R` vectors of rows: so many bytes on in their panels and, behind the end, the start in the
+/// panel that takes its place. What follows in memory is the next panel of this walk, which is read already.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
-    /// Bytes of a panel from where offsets count on.
-    left: usize,
-    /// Bytes from a panel's end to the start of the one that takes its place.
+    /// Bytes on.
+    distance: usize,
+    /// Where the end is.
+    end: usize,
+    /// Bytes from the end to the start in the panel that takes the place.
     skip: usize,
 }
 
 impl Ahead {
-    /// Of `R` vectors of rows; `start` is the byte of a panel that offsets count from.
+    /// [`FAR_AHEAD`] of `R` vectors of rows; `start` is the byte of a panel that offsets count from.
     #[inline(always)]
     pub(super) fn new<V: IntVector, const R: usize>(panels: Panels<'_>, start: usize) -> Ahead {
-        Ahead::of_panels(panels, start, R * V::ROWS / PANEL_ROWS)
+        let panel = panels.panel(0).len();
+        let neighbours = (R * V::ROWS / PANEL_ROWS).max(1);
+        Ahead { distance: FAR_AHEAD, end: panel - start, skip: (neighbours - 1) * panel }
     }
 
-    /// Of so many panels side by side.
+    /// So many bytes ahead of a part of so many panels side by side, which is between these offsets.
     #[inline(always)]
-    pub(super) fn of_panels(panels: Panels<'_>, start: usize, neighbours: usize) -> Ahead {
-        let panel = panels.panel(0).len();
-        Ahead { left: panel - start, skip: (neighbours.max(1) - 1) * panel }
+    pub(super) fn of_part(
+        panels: Panels<'_>,
+        part: Range<usize>,
+        neighbours: usize,
+        distance: usize,
+    ) -> Ahead {
+        let skip = (neighbours * panels.panel(0).len()).wrapping_sub(part.len());
+        Ahead { distance, end: part.end, skip }
     }
 
     /// Fetches for the bytes at an offset of each vector, once for those of a cache line.
@@ -187,8 +195,8 @@ impl Ahead {
     /// The CPU has the features of `V`.
     #[inline(always)]
     pub(super) unsafe fn offset<V: IntVector>(self, at: usize) -> usize {
-        let ahead = at + FAR_AHEAD;
-        let ahead = if ahead < self.left { ahead } else { ahead + self.skip };
+        let ahead = at + self.distance;
+        let ahead = if ahead < self.end { ahead } else { ahead.wrapping_add(self.skip) };
         // Hidden from the compiler, which adds its parts to every pointer otherwise and runs out of registers.
         // SAFETY: the features, as promised.
         unsafe { V::opaque(ahead) }

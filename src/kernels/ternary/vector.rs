@@ -197,9 +197,18 @@ pub(crate) unsafe trait LaneVector: IntVector {
 /// # Safety
 /// As [`IntVector`].
 pub(crate) unsafe trait ByteVector: IntVector {
+    /// Whether the compiler keeps the order of what is between [`ByteVector::pin`]s: it does not where that does nothing.
+    const PINS: bool = false;
+
     /// What the activations of a token add up to, in lanes of the implementor's choice: at most 16 bytes, and any bits
     /// are a value.
     type Totals: Copy;
+
+    /// The same, which the compiler has to finish before it begins with what comes after.
+    #[inline(always)]
+    unsafe fn pin(self) -> Self {
+        self
+    }
 
     unsafe fn add_i8(self, other: Self) -> Self;
     unsafe fn add_i16(self, other: Self) -> Self;

@@ -34,13 +34,18 @@
 //! rounded for each block, so that dots would need more operations. No addition chain for 3, 9, 27, 81 and 243
 //! modulo 256 of fewer than ten additions was found. All of them are at the limit of three operations a cycle.
 //!
-//! **What these kernels make** in cache there, AVX2, one token: int4 0.63 of two bits (0.59 one panel at a time, with the
+//! On a Zen 3 that other layout would gain 7 to 9 % only: whole panels in assembly, rest blocks and all, made 53 GMAC/s now and 57
+//! so where two bits made 80, from memory 49 and 53 where they made 68. Multiplications go through two of its four pipes, and
+//! its eleven a block take 5.5 cycles, while 24 operations take 6 to 8. Two panels at once, whose activations are loaded once, lost
+//! there: 46 to 50 GMAC/s for 52 (61 to 64 for 60 in second-level cache).
+//!
+//! **What these kernels make** in cache of the Sapphire Rapids, AVX2, one token: int4 0.63 of two bits (0.59 one panel at a time, with the
 //! operations before) and int8 0.54 (0.41), 63 and 53 GMAC/s where two bits make 99; in a busier run two tokens 80 and 79
 //! (70 and 63), three 89 (75), four 94 and 98 (83 and 86). What C loops make more, scalar operations and fetches of the
 //! walk take: with 30 of them a quarter instead of 20, int8 was at 0.52.
 //!
-//! From memory, 420 MB, the walk of eight panels side by side ([`one_token`](crate::kernels::ternary::one_token)) read these parts
-//! of the best plain read of the run, one core:
+//! From memory, 420 MB, on one core of the Sapphire Rapids, they read at these parts of the best plain read of the run, fetched
+//! 2048 bytes ahead to second-level cache:
 //!
 //! | | 6912 columns, int4 and int8 | 2560 columns |
 //! |---|---|---|
@@ -48,18 +53,18 @@
 //! | eight, same run | 0.59, 0.58 | 0.56, 0.52 |
 //! | eight, another run | 0.61, 0.61 | 0.63, 0.57 |
 //! | four, that run | 0.59, 0.62 | 0.65, 0.59 |
-//! | eight, a third run | 0.60, 0.60 | 0.59, 0.54 |
-//! | eight, 4096 bytes ahead to second-level cache, that run | 0.57, 0.58 | 0.57, 0.53 |
 //!
-//! Two bits read at 0.81 to 0.98 in these. So five trits, of 0.81 of the bytes, are 0.83 as fast as two bits with one core
-//! (2560 columns: 0.88 and 0.80): decoding and reading add up.
+//! On a Zen 3 these are 0.43 to 0.53 on one core and 0.55 to 0.66 on two, four panels at once, where two bits read at 0.71 to 0.91 and
+//! 0.88 to 1.0: 0.69 to 0.76 of their speed, and 0.79 to 0.86 on two. Decoding binds: 50 to 58 GMAC/s in cache and 45 to 53 from memory.
+//! A piece without a branch, as two bits have it, is 4 to 9 % faster than a loop over quarters in cache, 3 to 8 % from
+//! memory.
 
 use super::quarters;
 use super::recoded::{RECODED_BLOCK, RECODED_QUARTER};
 use crate::kernels::contract::{Operands, Panels};
 use crate::kernels::ternary::maddubs::{add_products, splat_four, widen};
 use crate::kernels::ternary::one_token::{Pieces, all_panels};
-use crate::kernels::ternary::rows::{Ahead, Rows, by_rows};
+use crate::kernels::ternary::rows::{Rows, by_rows};
 use crate::kernels::ternary::sinks::{Sink, end_segment, start_segment};
 use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::BLOCK_BYTES;
@@ -106,30 +111,6 @@ impl Quarter {
         }
     }
 
-    /// Fetches ahead for its blocks and its chunk's rest block: as [`Ahead`] says, and the next piece to first-level cache, as
-    /// the CPU sees no stream in pieces. All at once: around fetches between the blocks' operations, the compiler would sort
-    /// these so that registers spill.
-    ///
-    /// # Safety
-    /// The CPU has the features of `V`.
-    #[inline(always)]
-    unsafe fn fetch<V: ByteVector>(self, rows: Rows, ahead: Ahead) {
-        let from = rows.vector::<V>(0);
-        let near = from.wrapping_add(self.blocks + CHUNK_BYTES);
-        // SAFETY: the features, as promised; a fetch may point anywhere.
-        unsafe {
-            let far = from.wrapping_add(ahead.offset::<V>(self.blocks));
-            if self.bit == 0 {
-                V::fetch_far(far.wrapping_sub(BLOCK_BYTES));
-                V::fetch_near(near.wrapping_sub(BLOCK_BYTES));
-            }
-            for block in 0..3 {
-                V::fetch_far(far.wrapping_add(block * BLOCK_BYTES));
-                V::fetch_near(near.wrapping_add(block * BLOCK_BYTES));
-            }
-        }
-    }
-
     /// Its field of the rest block.
     ///
     /// # Safety
@@ -156,12 +137,18 @@ impl Pieces for Digits {
     type Step = [i8; QUARTER_COLUMNS];
     const STEP_COLUMNS: usize = QUARTER_COLUMNS;
     const PIECE_STEPS: usize = NARROW_QUARTERS;
+    const PIECE_BYTES: usize = CHUNK_BYTES;
+
+    #[inline(always)]
+    fn offset(&self, first: usize) -> usize {
+        quarter_offsets(self.run + first).0
+    }
 
     #[inline(always)]
     unsafe fn piece<V: ByteVector, const R: usize>(
         &self,
         rows: Rows,
-        ahead: Ahead,
+        ahead: usize,
         first: usize,
         steps: &[[i8; QUARTER_COLUMNS]],
     ) -> [V; R] {
@@ -169,10 +156,19 @@ impl Pieces for Digits {
         unsafe {
             let mut narrow = [[V::splat(0); R]];
             let mut quarter = Quarter::new(self.run + first);
-            for q in steps {
-                quarter.fetch::<V>(rows, ahead);
-                add_quarter(rows, quarter, q.as_ptr(), &mut narrow);
-                quarter.next();
+            let next = rows.vector::<V>(0).wrapping_add(ahead);
+            match steps {
+                [a, b, c, d] if V::PINS && quarter.bit == 0 => {
+                    add_digits(rows, &mut quarter, next, (0, a), &mut narrow);
+                    add_digits(rows, &mut quarter, next, (1, b), &mut narrow);
+                    add_digits(rows, &mut quarter, next, (2, c), &mut narrow);
+                    add_digits(rows, &mut quarter, next, (3, d), &mut narrow);
+                }
+                _ => {
+                    for step in steps.iter().enumerate() {
+                        add_digits(rows, &mut quarter, next, step, &mut narrow);
+                    }
+                }
             }
             let mut wide = [[V::splat(0); R]];
             widen(&mut wide, narrow);
@@ -188,6 +184,35 @@ impl Pieces for Digits {
     #[inline(always)]
     unsafe fn end<V: ByteVector>(sums: V, _: V) -> V {
         sums
+    }
+}
+
+/// Adds the products of a quarter of a piece, and fetches the same one of the next, and its rest block with the first one. All at
+/// once: around fetches between the blocks' operations, the compiler would sort these so that registers spill.
+///
+/// # Safety
+/// The CPU has the features of `V`; the quarter is in the panels of the vectors of rows.
+#[inline(always)]
+unsafe fn add_digits<V: ByteVector, const R: usize>(
+    rows: Rows,
+    quarter: &mut Quarter,
+    next: *const u8,
+    (number, q): (usize, &[i8; QUARTER_COLUMNS]),
+    narrow: &mut [[V; R]; 1],
+) {
+    // SAFETY: as promised; a fetch may point anywhere.
+    unsafe {
+        if number == 0 {
+            V::fetch_near(next);
+        }
+        for block in 0..3 {
+            V::fetch_near(next.wrapping_add(BLOCK_BYTES + number * QUARTER_BYTES + block * BLOCK_BYTES));
+        }
+        add_quarter(rows, *quarter, q.as_ptr(), narrow);
+        for narrow in &mut narrow[0] {
+            *narrow = narrow.pin();
+        }
+        quarter.next();
     }
 }
 
@@ -312,12 +337,18 @@ impl Pieces for Recoding {
     type Step = Recoded;
     const STEP_COLUMNS: usize = QUARTER_COLUMNS;
     const PIECE_STEPS: usize = NARROW_QUARTERS;
+    const PIECE_BYTES: usize = CHUNK_BYTES;
+
+    #[inline(always)]
+    fn offset(&self, first: usize) -> usize {
+        quarter_offsets(self.run + first).0
+    }
 
     #[inline(always)]
     unsafe fn piece<V: ByteVector, const R: usize>(
         &self,
         rows: Rows,
-        ahead: Ahead,
+        ahead: usize,
         first: usize,
         steps: &[Recoded],
     ) -> [V; R] {
@@ -325,26 +356,19 @@ impl Pieces for Recoding {
         unsafe {
             let mut sums = [V::splat(0); R];
             let mut quarter = Quarter::new(self.run + first);
-            for Recoded { factors, .. } in steps {
-                quarter.fetch::<V>(rows, ahead);
-                let factors = factors.as_ptr().cast::<i8>();
-                for block in 0..3 {
-                    let mut trits: [V; R] = rows.load(quarter.blocks + block * BLOCK_BYTES);
-                    let p = factors.add(block * RECODED_BLOCK);
-                    let mut narrow = [[splat_four(p.add(RECODED_BLOCK - 4)); R]];
-                    for s in 0..6 {
-                        add_products(trits, p.add(4 * s), &mut narrow);
-                        for trits in &mut trits {
-                            *trits = trits.triple();
-                        }
-                    }
-                    for (sum, narrow) in sums.iter_mut().zip(narrow[0]) {
-                        *sum = sum.add_i16(narrow.down_a_byte());
+            let next = rows.vector::<V>(0).wrapping_add(ahead);
+            match steps {
+                [a, b, c, d] if V::PINS && quarter.bit == 0 => {
+                    add_recoded(rows, &mut quarter, next, (0, a), &mut sums);
+                    add_recoded(rows, &mut quarter, next, (1, b), &mut sums);
+                    add_recoded(rows, &mut quarter, next, (2, c), &mut sums);
+                    add_recoded(rows, &mut quarter, next, (3, d), &mut sums);
+                }
+                _ => {
+                    for step in steps.iter().enumerate() {
+                        add_recoded(rows, &mut quarter, next, step, &mut sums);
                     }
                 }
-                let rest = quarter.rest_field::<V, R>(rows);
-                add_products(rest, factors.add(3 * RECODED_BLOCK), core::array::from_mut(&mut sums));
-                quarter.next();
             }
             let bias = -3 * 128 * steps.len() as i32;
             let bias = V::splat(bias << 16 | bias & 0xffff);
@@ -370,5 +394,45 @@ impl Pieces for Recoding {
     unsafe fn end<V: ByteVector>(sums: V, total: V) -> V {
         // SAFETY: the features, as promised.
         unsafe { sums.add(total) }
+    }
+}
+
+/// Adds the sums of a quarter of a piece, and fetches the same one of the next.
+///
+/// # Safety
+/// The CPU has the features of `V`; the quarter is in the panels of the vectors of rows.
+#[inline(always)]
+unsafe fn add_recoded<V: ByteVector, const R: usize>(
+    rows: Rows,
+    quarter: &mut Quarter,
+    next: *const u8,
+    (number, step): (usize, &Recoded),
+    sums: &mut [V; R],
+) {
+    // SAFETY: as promised; what is read of a recoded quarter is within it, and a fetch may point anywhere.
+    unsafe {
+        let factors = step.factors.as_ptr().cast::<i8>();
+        let next = next.wrapping_add(BLOCK_BYTES + number * QUARTER_BYTES);
+        if number == 0 {
+            V::fetch_near(next.wrapping_sub(BLOCK_BYTES));
+        }
+        for block in 0..3 {
+            V::fetch_near(next.wrapping_add(block * BLOCK_BYTES));
+            let mut trits: [V; R] = rows.load(quarter.blocks + block * BLOCK_BYTES);
+            let p = factors.add(block * RECODED_BLOCK);
+            let mut narrow = [[splat_four(p.add(RECODED_BLOCK - 4)); R]];
+            for s in 0..6 {
+                add_products(trits, p.add(4 * s), &mut narrow);
+                for trits in &mut trits {
+                    *trits = trits.triple();
+                }
+            }
+            for (sum, narrow) in sums.iter_mut().zip(narrow[0]) {
+                *sum = sum.add_i16(narrow.down_a_byte()).pin();
+            }
+        }
+        let rest = quarter.rest_field::<V, R>(rows);
+        add_products(rest, factors.add(3 * RECODED_BLOCK), core::array::from_mut(sums));
+        quarter.next();
     }
 }

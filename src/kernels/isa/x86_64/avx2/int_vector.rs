@@ -27,6 +27,20 @@ unsafe fn double(x: __m256i) -> __m256i {
     double
 }
 
+/// The same, behind which the compiler moves nothing that comes before.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn pin(mut x: __m256i) -> __m256i {
+    // SAFETY: no instruction.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(ymm_reg) x, options(nostack, preserves_flags));
+    }
+    x
+}
+
 // SAFETY: 4 · 8 bytes; each method is what the trait says, with AVX2 and F16C.
 unsafe impl IntVector for __m256i {
     const ROWS: usize = 8;
@@ -90,9 +104,12 @@ unsafe impl IntVector for __m256i {
 
 // SAFETY: each method is what the trait says, with AVX2 and F16C.
 unsafe impl ByteVector for __m256i {
+    const PINS: bool = true;
+
     type Totals = __m128i;
 
     intrinsics! {
+        fn pin(self: Self) -> Self { pin(self) }
         fn add_i8(self: Self, other: Self) -> Self { _mm256_add_epi8(self, other) }
         fn add_i16(self: Self, other: Self) -> Self { _mm256_add_epi16(self, other) }
         fn up_a_field(self: Self) -> Self { _mm256_slli_epi16::<2>(self) }
