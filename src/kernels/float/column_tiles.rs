@@ -69,14 +69,17 @@ pub(crate) unsafe fn columns<V: Vector>(
     // SAFETY: as above, of a tile that holds `COLUMNS` columns of whole lines, all of which a run has if it is crowded.
     unsafe {
         if crowded {
+            // As many lines of each row as the tile has room for, a power of two. It divides the stride: of rows that crowd,
+            // MAX_ORDER / order is below what is_crowded takes for the power of two in their lines.
+            let columns = COLUMNS << (MAX_ORDER / order).ilog2();
             for run in x.chunks_exact_mut(order * stride) {
-                for column in (0..stride).step_by(COLUMNS) {
-                    let x = run.as_mut_ptr().add(column);
-                    copy_lines::<V>(x, stride, tile.cast(), COLUMNS, order);
-                    kernel(tile.cast(), COLUMNS, COLUMNS, matrix, scale);
+                for column in (0..stride).step_by(columns) {
+                    let (x, tile) = (run.as_mut_ptr().add(column), tile.cast());
+                    copy_rows::<V>(x, stride, tile, columns, columns, order);
+                    kernel(tile, columns, columns, matrix, scale);
                     // The last lines that came are still in the cache: from there back.
                     for i in (0..order).rev() {
-                        copy_lines::<V>(tile.add(i).cast(), COLUMNS, x.add(i * stride), stride, 1);
+                        copy_rows::<V>(tile.add(i * columns), columns, x.add(i * stride), stride, columns, 1);
                     }
                 }
             }
@@ -93,19 +96,22 @@ pub(crate) unsafe fn columns<V: Vector>(
     }
 }
 
-/// `count` lines, from the one stride to the other.
+/// `columns` of each of `count` rows, from the one stride to the other.
 #[inline(always)]
-unsafe fn copy_lines<V: Vector>(
+unsafe fn copy_rows<V: Vector>(
     from: *const f32,
     from_stride: usize,
     to: *mut f32,
     to_stride: usize,
+    columns: usize,
     count: usize,
 ) {
     for i in 0..count {
-        for column in (0..COLUMNS).step_by(V::LANES) {
-            // SAFETY: the module's contract, and so many lines on both sides, as `columns` promises.
-            unsafe { V::load(from.add(i * from_stride + column)).store(to.add(i * to_stride + column)) };
+        for line in (0..columns).step_by(COLUMNS) {
+            for column in (line..line + COLUMNS).step_by(V::LANES) {
+                // SAFETY: the module's contract, and so many whole lines on both sides, as the caller promises.
+                unsafe { V::load(from.add(i * from_stride + column)).store(to.add(i * to_stride + column)) };
+            }
         }
     }
 }
