@@ -132,15 +132,16 @@ unsafe fn sums<V: Vector, F: ConstPairing>(
     let columns = core::hint::black_box(Plan::<V, F>::PAIRS + Plan::<V, F>::BLOCK - 1);
     // SAFETY: the module's contract; the columns of a block are within what `register` wrote, twice a round and a block.
     unsafe {
-        // The loop never leaves early; it might, so that the compiler adds a column to all sums before it takes the next one:
-        // left alone it finishes one sum after the other, and the columns go through memory again.
+        // The compiler is to add a column to all sums before it takes the next one: left alone it finishes one sum after the
+        // other, and the columns go through memory again. So the sums are settled behind each column; or, for a vector that
+        // does not, the loop might leave early, as it never does.
         'columns: {
             unroll!(C in
                 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40
                 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79
             => {
                 if C < const { Plan::<V, F>::PAIRS + Plan::<V, F>::BLOCK - 1 } {
-                    if C == columns {
+                    if !V::SETTLES && C == columns {
                         break 'columns;
                     }
                     let (even, odd) = (even.add(C).read(), odd.add(C).read());
@@ -151,6 +152,11 @@ unsafe fn sums<V: Vector, F: ConstPairing>(
                             Some(Term { odd: false, negative: false }) => b[P] = b[P].add(even),
                             Some(Term { odd: false, negative: true }) => b[P] = even.sub_from(minus, b[P]),
                             None => {}
+                        }
+                    });
+                    unroll!(P in 0 1 2 3 4 5 6 7 8 9 10 11 => {
+                        if V::SETTLES && P < const { Plan::<V, F>::BLOCK } {
+                            (a[P], b[P]) = (a[P].settle(), b[P].settle());
                         }
                     });
                 }
