@@ -77,7 +77,7 @@ pub(crate) unsafe fn columns<V: Vector>(
         if crowded {
             // As many lines of each row as the tile has room for, a power of two. It divides the stride: of rows that crowd,
             // MAX_ORDER / order is below what is_crowded takes for the power of two in their lines.
-            let columns = COLUMNS << (MAX_ORDER / order).ilog2();
+            let columns = if V::SETTLES { COLUMNS << (MAX_ORDER / order).ilog2() } else { COLUMNS };
             for run in x.chunks_exact_mut(order * stride) {
                 for column in (0..stride).step_by(columns) {
                     let (x, tile) = (run.as_mut_ptr().add(column), tile.cast());
@@ -102,7 +102,8 @@ pub(crate) unsafe fn columns<V: Vector>(
     }
 }
 
-/// `columns` of each of `count` rows, from the one stride to the other.
+/// `columns` of each of `count` rows, from the one stride to the other. Settled, or of several lines of a row the compiler
+/// makes calls of `memcpy`, which for 512 bytes take longer than the matrix; so other vectors have tiles of one line.
 #[inline(always)]
 unsafe fn copy_rows<V: Vector>(
     from: *const f32,
@@ -116,7 +117,9 @@ unsafe fn copy_rows<V: Vector>(
         for line in (0..columns).step_by(COLUMNS) {
             for column in (line..line + COLUMNS).step_by(V::LANES) {
                 // SAFETY: the module's contract, and so many whole lines on both sides, as the caller promises.
-                unsafe { V::load(from.add(i * from_stride + column)).store(to.add(i * to_stride + column)) };
+                unsafe {
+                    V::load(from.add(i * from_stride + column)).settle().store(to.add(i * to_stride + column))
+                };
             }
         }
     }
