@@ -1,8 +1,9 @@
-//! Named matrices as types, for kernels that are compiled with their signs: the small ones, and the pairings of the large
-//! Paley I matrices.
+//! Named matrices as types, for kernels that are compiled with their signs: the small ones, the pairings of the large
+//! Paley I matrices, and the conference matrices in those of Paley II.
 
+use super::conference::{self, Conference};
 use super::constructions::{Construction, Field};
-use super::paley_pairs::{Pairing, find};
+use super::paley_pairs::{self, Pairing};
 use super::sign_matrix::SignRows;
 
 /// A matrix whose signs the compiler knows.
@@ -19,7 +20,7 @@ pub(crate) trait ConstMatrix {
 }
 
 /// Largest order of a [`ConstMatrix`] matrix.
-pub(crate) const MAX_CONST_ORDER: usize = 36;
+pub(crate) const MAX_CONST_ORDER: usize = 28;
 
 /// Sign bits of columns `4·group ..` of `row`, lowest first; 0 outside the matrix.
 pub(crate) const fn nibble<K: ConstMatrix>(row: usize, group: usize) -> usize {
@@ -37,6 +38,9 @@ pub(crate) trait Visitor {
 
     /// Called with its pairing as a type.
     fn visit_pairing<F: ConstPairing>(&mut self);
+
+    /// Called with the conference matrix in it as a type.
+    fn visit_conference<C: ConstConference>(&mut self);
 }
 
 /// A pairing whose signs the compiler knows.
@@ -57,7 +61,7 @@ macro_rules! pairings {
         /// Visits the pairing of this matrix, if it has one.
         fn visit_pairing(matrix: SignRows<'_>, visitor: &mut impl Visitor) {
             match matrix.order() {
-                $($order if find(matrix).is_some() => visitor.visit_pairing::<$name>(),)*
+                $($order if paley_pairs::find(matrix).is_some() => visitor.visit_pairing::<$name>(),)*
                 _ => {}
             }
         }
@@ -69,6 +73,41 @@ pairings! {
     Paley1Of60 = 60;
     Paley1Of108 = 108;
     Paley1Of140 = 140;
+}
+
+/// A conference matrix whose signs the compiler knows, in a matrix of twice the order.
+pub(crate) trait ConstConference {
+    const CONFERENCE: Conference;
+    /// Whether the first members of its blocks are before the second ones.
+    const SPLIT: bool;
+}
+
+macro_rules! conferences {
+    ($($name:ident = $q:literal, split $split:literal;)*) => {
+        $(
+            struct $name;
+
+            impl ConstConference for $name {
+                const CONFERENCE: Conference = Conference::new($q);
+                const SPLIT: bool = $split;
+            }
+        )*
+
+        /// Visits the conference matrix in this matrix, if it has one.
+        fn visit_conference(matrix: SignRows<'_>, visitor: &mut impl Visitor) {
+            match conference::find(matrix).map(|(conference, split)| (conference.q, split)) {
+                $(Some(($q, $split)) => visitor.visit_conference::<$name>(),)*
+                _ => {}
+            }
+        }
+    };
+}
+
+conferences! {
+    Paley2Of28 = 13, split false;
+    Paley2SplitOf28 = 13, split true;
+    Paley2Of36 = 17, split false;
+    Paley2SplitOf36 = 17, split true;
 }
 
 macro_rules! matrices {
@@ -95,6 +134,7 @@ macro_rules! matrices {
                 }
             )*
             visit_pairing(matrix, visitor);
+            visit_conference(matrix, visitor);
         }
     };
 }
@@ -108,10 +148,6 @@ matrices! {
     Paley1Of20Transposed = 20, Construction::Paley1(Field::prime(19)), transposed true;
     WilliamsonOf20 = 20, Construction::Williamson([0x1e, 0x1e, 0xc, 0x12]), transposed false;
     WilliamsonOf20Transposed = 20, Construction::Williamson([0x1e, 0x1e, 0xc, 0x12]), transposed true;
-    Paley2Of28 = 28, Construction::Paley2(Field::prime(13)), transposed false;
-    Paley2SplitOf28 = 28, Construction::Paley2Split(Field::prime(13)), transposed false;
     WilliamsonOf28 = 28, Construction::Williamson([0x7e, 0x3c, 0x5a, 0x66]), transposed false;
     WilliamsonOf28Transposed = 28, Construction::Williamson([0x7e, 0x3c, 0x5a, 0x66]), transposed true;
-    Paley2Of36 = 36, Construction::Paley2(Field::prime(17)), transposed false;
-    Paley2SplitOf36 = 36, Construction::Paley2Split(Field::prime(17)), transposed false;
 }

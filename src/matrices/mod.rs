@@ -2,8 +2,10 @@
 //!
 //! A [`SignMatrix`] is a ±1 matrix as packed sign bits, an outer factor of a [`Transform`](crate::Transform). Named ones
 //! come from a [`Family`], written out by algebraic `constructions` at compile time; `const_matrices` gives the small ones
-//! to kernels as types, and `paley_pairs` the large ones of Paley's first construction as half as many sums.
+//! to kernels as types, `paley_pairs` the large ones of Paley's first construction as half as many sums, and `conference` those
+//! of his second one as two products of half the order.
 
+pub(crate) mod conference;
 pub(crate) mod const_matrices;
 mod constructions;
 mod families;

@@ -7,8 +7,14 @@
 //! **Tried for rows that crowd**, on the same CPU, the whole transform, medians of five runs. AVX2, 28·512, 0.45 ns an element, of
 //! which the butterflies are 0.15, the copies 0.15 and the matrix 0.15: lines of the next tile prefetched before the matrix of
 //! this one, 0.45; copied back from the last line to the first, 0.43 (so it is done, and 36·512 takes 0.47 instead of 0.48); no
-//! tile, 0.51, and with blocks of rows and their stores from the last row to the first, 0.48. AVX-512: with tiles 28·512 takes
+//! tile, 0.51, and with blocks of rows and their stores from the last row to the first, 0.48. AVX-512: with tiles of a line 28·512 takes
 //! 0.34 instead of 0.26, and 36·512 0.39 instead of 0.33; without, from the last row to the first, 0.25 and 0.32.
+//!
+//! **Columns of a tile** of rows that crowd, on Zen 3, the factor alone, ns an element, for 1, 2, 4 and 8 lines of each row: 28·512
+//! 0.39, 0.34, 0.29, 0.29; 36·512 0.44, 0.38, 0.32, 0.32; 60·512 0.73, 0.67, 0.59, 0.61. Of the whole transform, 0.69 and 0.62, 0.75
+//! and 0.67 with 1 line and with 8 or 4 (and sums by halves). Each call of the kernel begins with a product for each row, and to read or write 28 lines 2 KiB apart is mostly waiting. Prefetching 2 to 8 lines ahead on the
+//! way back, or 8 to 14 lines of the next tile, gains nothing. 12·1024 and 20·512, which crowd a cache of 8 ways but not one of
+//! 12, would take 0.20 instead of 0.32 and 0.30 instead of 0.37.
 
 use core::mem::MaybeUninit;
 
@@ -69,14 +75,17 @@ pub(crate) unsafe fn columns<V: Vector>(
     // SAFETY: as above, of a tile that holds `COLUMNS` columns of whole lines, all of which a run has if it is crowded.
     unsafe {
         if crowded {
+            // As many lines of each row as the tile has room for, a power of two. It divides the stride: of rows that crowd,
+            // MAX_ORDER / order is below what is_crowded takes for the power of two in their lines.
+            let columns = if V::SETTLES { COLUMNS << (MAX_ORDER / order).ilog2() } else { COLUMNS };
             for run in x.chunks_exact_mut(order * stride) {
-                for column in (0..stride).step_by(COLUMNS) {
-                    let x = run.as_mut_ptr().add(column);
-                    copy_lines::<V>(x, stride, tile.cast(), COLUMNS, order);
-                    kernel(tile.cast(), COLUMNS, COLUMNS, matrix, scale);
+                for column in (0..stride).step_by(columns) {
+                    let (x, tile) = (run.as_mut_ptr().add(column), tile.cast());
+                    copy_rows::<V>(x, stride, tile, columns, columns, order);
+                    kernel(tile, columns, columns, matrix, scale);
                     // The last lines that came are still in the cache: from there back.
                     for i in (0..order).rev() {
-                        copy_lines::<V>(tile.add(i).cast(), COLUMNS, x.add(i * stride), stride, 1);
+                        copy_rows::<V>(tile.add(i * columns), columns, x.add(i * stride), stride, columns, 1);
                     }
                 }
             }
@@ -93,19 +102,25 @@ pub(crate) unsafe fn columns<V: Vector>(
     }
 }
 
-/// `count` lines, from the one stride to the other.
+/// `columns` of each of `count` rows, from the one stride to the other. Settled, or of several lines of a row the compiler
+/// makes calls of `memcpy`, which for 512 bytes take longer than the matrix; so other vectors have tiles of one line.
 #[inline(always)]
-unsafe fn copy_lines<V: Vector>(
+unsafe fn copy_rows<V: Vector>(
     from: *const f32,
     from_stride: usize,
     to: *mut f32,
     to_stride: usize,
+    columns: usize,
     count: usize,
 ) {
     for i in 0..count {
-        for column in (0..COLUMNS).step_by(V::LANES) {
-            // SAFETY: the module's contract, and so many lines on both sides, as `columns` promises.
-            unsafe { V::load(from.add(i * from_stride + column)).store(to.add(i * to_stride + column)) };
+        for line in (0..columns).step_by(COLUMNS) {
+            for column in (line..line + COLUMNS).step_by(V::LANES) {
+                // SAFETY: the module's contract, and so many whole lines on both sides, as the caller promises.
+                unsafe {
+                    V::load(from.add(i * from_stride + column)).settle().store(to.add(i * to_stride + column))
+                };
+            }
         }
     }
 }

@@ -6,14 +6,12 @@
 //! rows that take it while it is in a register. So nothing is looked up and hardly anything spilled, and the sign of a
 //! group is the choice between an addition and a multiply-add by −1.
 //!
-//! The first block leaves the sums to the others, which load each of them once: on AVX2, where order 36 is blocks of 10, 13
-//! and 13 rows, 11 additions, 5 loads and 3 stores for each register of output. To make the sums again for each of three even
-//! blocks takes 17 additions, 3 loads and 2 stores. Time an element of the kernel alone, on a Xeon (Sapphire Rapids) held to
-//! AVX2: order 36 0.18 to 0.19 ns instead of 0.21 to 0.25, 28 0.16 instead of 0.18, 20 0.13 as before; with AVX-512, where 36
-//! alone is more than one block, 0.115 instead of 0.12, but at a stride of 512, where rows crowd each other out of the cache,
-//! 0.18 instead of 0.145. Additions alone do not bind: 28 has 10 of them where it had 14, and 13 other instructions. Pointers
-//! that go from row to row behind an `asm!`, so that not all of them are kept and spilled, leave out a tenth of the
-//! instructions for 4 to 7 % of the time; they are not worth it.
+//! The first block leaves the sums to the others, which load each of them once. To make them again for each of three even
+//! blocks takes 17 additions instead of 11 for order 36, and on a Xeon (Sapphire Rapids) held to AVX2 a sixth more time. On Zen 3
+//! stores are dear (one in 1.3 cycles) and all instructions on 256 bits share about 3.2 a cycle: there blocks that load the
+//! stored sums and differences of pairs, half as many, take 8 % off order 20 and 3 to 5 % off 28, and 5 to 12 % more for 36,
+//! which has code of its own now ([`super::conference`]). Pointers that go from row to row behind an `asm!`, so that not all of
+//! them are kept and spilled, leave out a tenth of the instructions for 4 to 7 % of the time; they are not worth it.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -147,7 +145,7 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
         let made = core::hint::black_box(made);
         let leave = const { B == 0 && !Block::<V, K, B>::LAST };
         let mut sums = [minus; MAX_ROWS];
-        unroll!(G in 0 1 2 3 4 5 6 7 8 => {
+        unroll!(G in 0 1 2 3 4 5 6 => {
             if 4 * G < K::ORDER {
                 let group = if B == 0 { Group::load(x.add(4 * G * stride), stride, minus) } else { Group::none(minus) };
                 let mut sum = minus;

@@ -8,6 +8,7 @@
 
 pub(crate) mod butterflies;
 pub(crate) mod column_tiles;
+pub(crate) mod conference;
 pub(crate) mod const_signs;
 pub(crate) mod paley_pairs;
 pub(crate) mod quantize;
@@ -20,7 +21,7 @@ pub(crate) use vector::{Vector, intrinsics};
 /// The float kernels of a [`Vector`] as functions of an instruction set: each is compiled with the features in the string.
 ///
 /// `sign_columns` has one copy of the straight-line code for each matrix that is a type, one of the code in pairs for each
-/// of those, and one for all others.
+/// of those, one for each conference matrix, and one for all others.
 macro_rules! float_kernels {
     ($vector:ty, $features:literal) => {
         $crate::kernels::float::float_kernels! { @rows $vector, $features:
@@ -126,6 +127,21 @@ macro_rules! float_kernels {
                         }
                     }
                     self.0 = pairs::<P>;
+                }
+
+                fn visit_conference<C: $crate::matrices::const_matrices::ConstConference>(&mut self) {
+                    #[target_feature(enable = $features)]
+                    unsafe fn halves<C: $crate::matrices::const_matrices::ConstConference>(
+                        x: *mut f32,
+                        stride: usize,
+                        count: usize,
+                        _: $crate::matrices::SignRows<'_>,
+                        scale: f32,
+                    ) {
+                        // SAFETY: as above.
+                        unsafe { $crate::kernels::float::conference::columns::<$vector, C>(x, stride, count, scale) }
+                    }
+                    self.0 = halves::<C>;
                 }
             }
 

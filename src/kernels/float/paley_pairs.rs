@@ -6,6 +6,13 @@
 //! for order 108, 26 additions and 6 (AVX-512) or 10 (AVX2) loads for each row. Measured on Zen 4, 108·64 takes 2.1
 //! (AVX-512) and 2.6 (AVX2) times a power of two's time per element, 60·128 1.7 and 2.5, where tables took 3.8 and 5.0,
 //! 2.6 and 3.1.
+//!
+//! **What binds.** A sum that is not in a register waits for the store in each addition, and is the longest chain of its block.
+//! With the sums settled ([`Vector::settle`]) AVX2 has none, which took a quarter off the time of 60 rows on Zen 3 and a tenth off
+//! 44 at strides up to 64; not at 128, where 60 rows fill the sets of L1 that they fall into and leave the stack no room in
+//! them. 108 rows gained 3 %: there 45 instructions on 256 bits a row, 31 of them additions and multiply-adds, take 13.4 cycles, near
+//! the 3.3 a cycle that such a mixture reaches. Fewer additions would be another order of sums. Five pairs a block instead of
+//! six, without settling, were 8 % faster for 60 and 3 to 13 % slower for 108.
 
 use core::mem::MaybeUninit;
 
@@ -132,15 +139,16 @@ unsafe fn sums<V: Vector, F: ConstPairing>(
     let columns = core::hint::black_box(Plan::<V, F>::PAIRS + Plan::<V, F>::BLOCK - 1);
     // SAFETY: the module's contract; the columns of a block are within what `register` wrote, twice a round and a block.
     unsafe {
-        // The loop never leaves early; it might, so that the compiler adds a column to all sums before it takes the next one:
-        // left alone it finishes one sum after the other, and the columns go through memory again.
+        // The compiler is to add a column to all sums before it takes the next one: left alone it finishes one sum after the
+        // other, and the columns go through memory again. So the sums are settled behind each column; or, for a vector that
+        // does not, the loop might leave early, as it never does.
         'columns: {
             unroll!(C in
                 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40
                 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79
             => {
                 if C < const { Plan::<V, F>::PAIRS + Plan::<V, F>::BLOCK - 1 } {
-                    if C == columns {
+                    if !V::SETTLES && C == columns {
                         break 'columns;
                     }
                     let (even, odd) = (even.add(C).read(), odd.add(C).read());
@@ -151,6 +159,11 @@ unsafe fn sums<V: Vector, F: ConstPairing>(
                             Some(Term { odd: false, negative: false }) => b[P] = b[P].add(even),
                             Some(Term { odd: false, negative: true }) => b[P] = even.sub_from(minus, b[P]),
                             None => {}
+                        }
+                    });
+                    unroll!(P in 0 1 2 3 4 5 6 7 8 9 10 11 => {
+                        if V::SETTLES && P < const { Plan::<V, F>::BLOCK } {
+                            (a[P], b[P]) = (a[P].settle(), b[P].settle());
                         }
                     });
                 }

@@ -1,6 +1,6 @@
 //! Outer factors: a ±1 matrix times each column, columns side by side in the lanes. The small named matrices have
-//! their own code in [`super::const_signs`], the large ones of Paley's first construction in [`super::paley_pairs`]; this is for
-//! the others.
+//! their own code in [`super::const_signs`], the large ones of Paley's first construction in [`super::paley_pairs`], some of his
+//! second one in [`super::conference`]; this is for the others.
 //!
 //! For each group of four rows the eight sums `c0 ± c1 ± c2 ± c3` go to a table on the stack; an output row is then
 //! one lookup and one add a group: 12/4 + m/4 operations an element instead of m. Up to order [`SMALL`] four registers

@@ -43,6 +43,14 @@ pub(crate) unsafe trait Vector: Copy {
         // SAFETY: the caller's: the CPU has the features.
         unsafe { self.mul_add(minus, term) }
     }
+    /// Whether [`Vector::settle`] does anything.
+    const SETTLES: bool = false;
+    /// The same in a register, and to the compiler a value that it cannot know: what is computed from it stays behind what
+    /// was settled before.
+    #[inline(always)]
+    unsafe fn settle(self) -> Self {
+        self
+    }
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
     unsafe fn butterfly_within(self, stage: u32) -> Self;
 

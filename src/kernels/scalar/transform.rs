@@ -4,6 +4,7 @@ use core::ops::{Add, Neg, Sub};
 
 use num_traits::Float;
 
+use crate::matrices::conference::{self, Conference};
 use crate::matrices::paley_pairs::{self, Pairing};
 use crate::matrices::{MAX_ORDER, SignRows};
 
@@ -64,14 +65,26 @@ const LANES: usize = if cfg!(any(
 };
 
 /// [`Kernels::sign_columns`](crate::kernels::contract::Kernels::sign_columns): in pairs ([`paley_pairs`]) for Paley I of order 44, 60,
-/// 108 and 140 and their transposes, otherwise in groups of four ([`sign_products`]).
+/// 108 and 140 and their transposes, by half-sized [`conference`] matrices for Paley II of order 28 and 36 in either order of
+/// their rows, otherwise in groups of four ([`sign_products`]).
 pub(crate) fn sign_columns<T: Float>(x: &mut [T], stride: usize, matrix: SignRows<'_>, scale: T) {
-    let pairing = paley_pairs::find(matrix);
+    let structure = paley_pairs::find(matrix)
+        .map(|(pairing, transposed)| Structure::Pairs(pairing, transposed))
+        .or_else(|| conference::find(matrix).map(|(conference, split)| Structure::Halves(conference, split)));
     let whole = stride - stride % LANES;
     for run in x.chunks_exact_mut(matrix.order() * stride) {
-        columns::<T, LANES>(run, stride, 0..whole, matrix, pairing, scale);
-        columns::<T, 1>(run, stride, whole..stride, matrix, pairing, scale);
+        columns::<T, LANES>(run, stride, 0..whole, matrix, structure, scale);
+        columns::<T, 1>(run, stride, whole..stride, matrix, structure, scale);
     }
+}
+
+/// What saves sums, where a matrix has it.
+#[derive(Clone, Copy)]
+enum Structure {
+    /// And whether it is the transpose.
+    Pairs(&'static Pairing, bool),
+    /// And whether the first members of its blocks are before the second ones.
+    Halves(&'static Conference, bool),
 }
 
 /// `L` columns at a time of the range, which is a multiple of that.
@@ -80,7 +93,7 @@ fn columns<T: Float, const L: usize>(
     stride: usize,
     columns: core::ops::Range<usize>,
     matrix: SignRows<'_>,
-    pairing: Option<(&Pairing, bool)>,
+    structure: Option<Structure>,
     scale: T,
 ) {
     let order = matrix.order();
@@ -94,18 +107,22 @@ fn columns<T: Float, const L: usize>(
                 *to = y * scale;
             }
         };
-        if let Some((pairing, transposed)) = pairing {
-            pairing.product(transposed, &column[..order], write);
-            continue;
-        }
-        sign_products(matrix, &column, &mut sums[..order]);
-        for (i, &y) in sums[..order].iter().enumerate() {
-            write(i, y);
+        match structure {
+            Some(Structure::Pairs(pairing, transposed)) => {
+                pairing.product(transposed, &column[..order], write)
+            }
+            Some(Structure::Halves(conference, split)) => conference.product(split, &column[..order], write),
+            None => {
+                sign_products(matrix, &column, &mut sums[..order]);
+                for (i, &y) in sums[..order].iter().enumerate() {
+                    write(i, y);
+                }
+            }
         }
     }
 }
 
-/// The rows of a sign matrix without such pairs times columns, in the canonical order: groups of four,
+/// The rows of a sign matrix without such a structure times columns, in the canonical order: groups of four,
 /// `±((c0 ± c1) ± (c2 ± c3))`, added up from the first group to the last.
 ///
 /// The sign of each pair is taken out of it, so that a group's value is one of eight sums or its negation, which are computed

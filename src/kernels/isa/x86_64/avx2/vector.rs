@@ -18,12 +18,25 @@ use crate::kernels::float::{Vector, intrinsics};
 #[repr(transparent)]
 pub(crate) struct F32x8(__m256);
 
+/// See [`Vector::settle`].
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn settle(mut x: __m256) -> __m256 {
+    // SAFETY: no instruction.
+    unsafe { core::arch::asm!("/* {} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}
+
 // SAFETY: 8 lanes; each method is the intrinsics of its comment in the trait.
 unsafe impl Vector for F32x8 {
     const LANES: usize = 8;
     const PASS: u32 = 3;
     const ROWS: usize = 14;
     const PAIRS: usize = 6;
+    const SETTLES: bool = true;
     type Wide = __m256d;
     type Bytes = __m256i;
 
@@ -36,6 +49,7 @@ unsafe impl Vector for F32x8 {
         fn mul(self: Self, other: Self) -> Self { F32x8(_mm256_mul_ps(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x8(_mm256_xor_ps(self.0, _mm256_set1_ps(-0.0))) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { F32x8(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
+        fn settle(self: Self) -> Self { F32x8(settle(self.0)) }
         fn butterfly_within(self: Self, stage: u32) -> Self {
             // The partner, then partner ± self.
             let (partner, sign) = match stage {
