@@ -14,6 +14,12 @@ pub(crate) unsafe trait Vector: Copy {
     const LOG2: u32 = Self::LANES.trailing_zeros();
     /// Most stages of butterflies between registers in one pass: 2^this registers of data.
     const PASS: u32;
+    /// Whether differences between registers are multiply-adds in the first pass of butterflies.
+    const FUSED_FIRST: bool = true;
+    /// Whether the registers of the first pass go through the stages within them side by side, not one after the other.
+    const SIDE_BY_SIDE: bool = false;
+    /// Whether a first pass may have one stage more than [`Vector::PASS`], which is 3.
+    const DOUBLE_GROUPS: bool = false;
     /// Most sums that are kept at a time, in registers but for a few, while their terms are made.
     const ROWS: usize;
     /// Most pairs of sums that are kept in registers beside a pair of terms.
@@ -32,6 +38,7 @@ pub(crate) unsafe trait Vector: Copy {
     /// To `LANES` floats from `dst` on, which are valid for writes.
     unsafe fn store(self, dst: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn neg(self) -> Self;
     /// `self · factor + term`, rounded once.
@@ -42,6 +49,11 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn sub_from(self, minus: Self, term: Self) -> Self {
         // SAFETY: the caller's: the CPU has the features.
         unsafe { self.mul_add(minus, term) }
+    }
+    /// Whether this CPU's multiply-adds are to be used sparingly in the later passes of butterflies.
+    #[inline(always)]
+    fn spares_multiply_adds() -> bool {
+        false
     }
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
     unsafe fn butterfly_within(self, stage: u32) -> Self;

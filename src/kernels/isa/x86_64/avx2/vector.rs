@@ -7,11 +7,15 @@
 //! | `vpermilps`, `vshufps` | FP1, FP2 | 1, 5 |
 //! | `vperm2f128`, `vpermpd` | FP1, FP2 | 5 |
 //!
-//! Half of all butterflies' additions are therefore written as multiply-adds by −1, which use the other two pipes.
+//! Some of the butterflies' differences are therefore written as multiply-adds by −1, which use the other two pipes: between
+//! registers in the later passes, all of them or, on AMD's CPUs, those of one stage (see the note there). In the first pass
+//! none: the stages within registers have as many multiply-adds as there are additions between registers, and shuffles
+//! besides, so that by count all of Intel's three ports are in use as well.
 
 use core::arch::x86_64::*;
 
 use crate::kernels::float::{Vector, intrinsics};
+use crate::kernels::isa::x86_64::detect;
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -35,10 +39,18 @@ fn swap_halves(x: __m256) -> __m256 {
 unsafe impl Vector for F32x8 {
     const LANES: usize = 8;
     const PASS: u32 = 3;
+    const FUSED_FIRST: bool = false;
+    const SIDE_BY_SIDE: bool = true;
+    const DOUBLE_GROUPS: bool = true;
     const ROWS: usize = 14;
     const PAIRS: usize = 6;
     type Wide = __m256d;
     type Bytes = __m256i;
+
+    #[inline(always)]
+    fn spares_multiply_adds() -> bool {
+        detect::is_amd()
+    }
 
     intrinsics! {
         fn splat(value: f32) -> Self { F32x8(_mm256_set1_ps(value)) }
@@ -46,6 +58,7 @@ unsafe impl Vector for F32x8 {
         fn load_f16(src: *const u8) -> Self { F32x8(_mm256_cvtph_ps(_mm_loadu_si128(src.cast()))) }
         fn store(self: Self, dst: *mut f32) { _mm256_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x8(_mm256_add_ps(self.0, other.0)) }
+        fn sub(self: Self, other: Self) -> Self { F32x8(_mm256_sub_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x8(_mm256_mul_ps(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x8(_mm256_xor_ps(self.0, _mm256_set1_ps(-0.0))) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { F32x8(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
