@@ -35,8 +35,7 @@
 //! From the second-level cache a pass of two rows takes 11.3 cycles, of four 12, of eight 14, of 16 83, since they fall into one
 //! set; strips of 16 rows through a buffer 33 to 59, where two passes of four take 24. 8192 points still go through the first
 //! level in three passes, 4 % faster than 4096 twice and a pass of two rows, and 65536 points as eight times 8192, 5 %. Tried:
-//! 2048 points eight times for 16384, and 64 times for 131072, no gain. Rows that do not start at a register's multiple take 1.15
-//! to 1.4 times as long, and up to 1.6 where all the rest is in L2: half of their stores are of two lines.
+//! 2048 points eight times for 16384, and 64 times for 131072, no gain.
 //!
 //! **Tried for the last four stages of 65536 points**, at strides from 16 KiB, with AVX2 on a Xeon (Sapphire Rapids), of which
 //! two passes of four rows take 7.7 µs: eight rows and then two, 7.8; 16 rows in one pass, 24; the two passes on strips of 16

@@ -42,6 +42,7 @@ unsafe impl Vector for F32x8 {
     const FUSED_FIRST: bool = false;
     const SIDE_BY_SIDE: bool = true;
     const DOUBLE_GROUPS: bool = true;
+    const BY_HALVES: bool = true;
     const ROWS: usize = 14;
     const PAIRS: usize = 6;
     type Wide = __m256d;
@@ -56,6 +57,8 @@ unsafe impl Vector for F32x8 {
         fn splat(value: f32) -> Self { F32x8(_mm256_set1_ps(value)) }
         fn load(src: *const f32) -> Self { F32x8(_mm256_loadu_ps(src)) }
         fn load_f16(src: *const u8) -> Self { F32x8(_mm256_cvtph_ps(_mm_loadu_si128(src.cast()))) }
+        fn load_halves(low: *const f32, high: *const f32) -> Self { F32x8(_mm256_loadu2_m128(high, low)) }
+        fn store_halves(self: Self, low: *mut f32, high: *mut f32) { _mm256_storeu2_m128(high, low, self.0) }
         fn store(self: Self, dst: *mut f32) { _mm256_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x8(_mm256_add_ps(self.0, other.0)) }
         fn sub(self: Self, other: Self) -> Self { F32x8(_mm256_sub_ps(self.0, other.0)) }
