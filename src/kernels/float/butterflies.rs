@@ -7,8 +7,10 @@
 //!
 //! **Why so.** A stage between lanes is one shuffle and one multiply-add by ±1; a transposition to keep all stages
 //! between registers costs two shuffles a register and stage more. Between registers `a + b` is an addition and
-//! `a − b` a multiply-add by −1, as Zen 4 has two pipes for each kind; with plain subtractions AVX2 is 8 % slower.
-//! The sizes of the passes are those at which no register is spilled: 8 of AVX2's 16, 16 of AVX-512's 32.
+//! `a − b` one too or a multiply-add by −1: see [`super::passes`].
+//! The sizes of the passes are those at which no register is spilled: 8 of AVX2's 16, 16 of AVX-512's 32. One stage more in
+//! AVX2's first pass, with half of the registers put back meanwhile, saves a pass where there are 4, 7 or 10 stages between
+//! registers: of 128 points alone 15 % on Zen 3, of 1024 2 %, of 8192 2 %; rows of 128 one after the other lose 3 %.
 //!
 //! **What binds.** Registers of 512 bits have two ports on Intel's cores for additions, multiply-adds and shuffles alike. So the
 //! four stages within a register cost eight operations, not four, and at most 0.71, 0.75 and 0.78 of the additions' limit can be
@@ -19,6 +21,22 @@
 //! first pass on registers of 256 bits, with three ports, is 14 for 8, 4.7 cycles instead of 4. AVX2, with its third port, is at
 //! the limit at 4096 and 16384 points.
 //!
+//! **What binds on Zen 3**, with AVX2: 4096 points take 49.6 cycles for eight registers, 0.96 of the additions' limit, of which the
+//! first pass is 28 and each of the others 10.5. Its 24 shuffles, 24 multiply-adds and 24 additions or differences would be
+//! 18 cycles if four pipes shared them at will; 19.0 are spent on the first two kinds alone, 22 with their stores. Tried in
+//! assembly, cycles of this pass: 240 orders of the same instructions, 27.7 to 31; register after register, 29.1 (so they go side
+//! by side: 64 points 8 % faster, with a norm on the way 16 %); all differences by multiply-adds 31.6, those of one stage 28.0 to 28.4; the
+//! partner's sign by a multiplication or an exclusive or and an addition, 30 to 35; signs from memory 29 to 31; `vaddsubps` for
+//! the first stage, lanes left swapped, 28.0; two registers' pairs by `vshufps`, put in order at once 31.5 to 34, never 28 to 29;
+//! partners by loads one float to the left and right and a blend, 28.3 to 28.9; shuffles of one group beside additions of
+//! another, with memory between them, 26.2 at best. `vpermpd`, which the compiler makes of `vperm2f128`, is two operations: 4
+//! cycles more.
+//!
+//! From the second-level cache a pass of two rows takes 11.3 cycles, of four 12, of eight 14, of 16 83, since they fall into one
+//! set; strips of 16 rows through a buffer 33 to 59, where two passes of four take 24. 8192 points still go through the first
+//! level in three passes, 4 % faster than 4096 twice and a pass of two rows, and 65536 points as eight times 8192, 5 %. Tried:
+//! 2048 points eight times for 16384, and 64 times for 131072, no gain.
+//!
 //! **Tried for the last four stages of 65536 points**, at strides from 16 KiB, with AVX2 on a Xeon (Sapphire Rapids), of which
 //! two passes of four rows take 7.7 µs: eight rows and then two, 7.8; 16 rows in one pass, 24; the two passes on strips of 16
 //! to 128 columns with the stack between them, 10.6 to 13.5.
@@ -28,32 +46,13 @@
 
 use core::mem::MaybeUninit;
 
+use super::passes::{ALL, Chunks, Constants, LaterPasses, LaterPassesFn, NONE, first_share};
 use super::vector::Vector;
 use crate::kernels::contract::Prologue;
 use crate::kernels::scalar::transform;
 
 /// log2 of the floats that finish their stages while they are in L1: 16 KiB of its 32.
 const BLOCK: u32 = 12;
-
-/// log2 of a stride from which all rows of a column fall into one set of an 8-way L1: no more than 8 of them then.
-const ALIAS: u32 = 10;
-
-/// Stages of the first of as few passes as possible, at most `most` in each, spread evenly.
-#[inline(always)]
-fn first_share(stages: u32, most: u32) -> u32 {
-    let mut passes = 1;
-    while passes * most < stages {
-        passes += 1;
-    }
-    let mut share = most;
-    while (share - 1) * passes >= stages {
-        share -= 1;
-    }
-    share
-}
-
-/// [`later_passes`] as a function of an instruction set.
-type LaterPasses = unsafe fn(x: &mut [MaybeUninit<f32>], from: u32, log2: u32, scale: Option<f32>);
 
 /// See [`Kernels::butterflies`](crate::kernels::contract::Kernels::butterflies). `later` is [`later_passes`] of the same
 /// vector.
@@ -145,30 +144,6 @@ impl<V: Vector, const WEIGHT: bool, const SIGNS: bool> Load<V> for Elsewhere<V, 
     }
 }
 
-/// `chunks_exact_mut` of a power of two, without its division: half the time of a short transform.
-struct Chunks<'a> {
-    rest: &'a mut [MaybeUninit<f32>],
-    len: usize,
-}
-
-impl<'a> Chunks<'a> {
-    #[inline(always)]
-    fn new(rest: &'a mut [MaybeUninit<f32>], log2: u32) -> Self {
-        Chunks { rest, len: 1 << log2 }
-    }
-}
-
-impl<'a> Iterator for Chunks<'a> {
-    type Item = &'a mut [MaybeUninit<f32>];
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<&'a mut [MaybeUninit<f32>]> {
-        let (chunk, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(self.len)?;
-        self.rest = rest;
-        Some(chunk)
-    }
-}
-
 /// Runs shorter than a register.
 #[inline(always)]
 unsafe fn short_runs<V: Vector>(x: &mut [f32], log2: u32, scale: f32) {
@@ -191,34 +166,18 @@ unsafe fn short_runs<V: Vector>(x: &mut [f32], log2: u32, scale: f32) {
     }
 }
 
-/// Constants of all passes.
-#[derive(Clone, Copy)]
-struct Constants<V> {
-    minus: V,
-    scale: V,
-}
-
-impl<V: Vector> Constants<V> {
-    #[inline(always)]
-    unsafe fn new(scale: f32) -> Self {
-        // The black box keeps `x · (−1) + y` a fused multiply-add: the compiler would turn it into a subtraction,
-        // and so load the adders alone.
-        // SAFETY: the module's contract.
-        unsafe { Constants { minus: V::splat(core::hint::black_box(-1.0)), scale: V::splat(scale) } }
-    }
-}
-
 /// The first pass, and what it has to know of the later ones.
 #[derive(Clone, Copy)]
 struct FirstPass<V> {
     constants: Constants<V>,
     scale: f32,
-    later: LaterPasses,
+    later: LaterPassesFn,
 }
 
 impl<V: Vector> FirstPass<V> {
     #[inline(always)]
     unsafe fn new(scale: f32, later: LaterPasses) -> Self {
+        let later = if V::spares_multiply_adds() { later.sparing } else { later.fused };
         // SAFETY: the module's contract.
         FirstPass { constants: unsafe { Constants::new(scale) }, scale, later }
     }
@@ -231,30 +190,37 @@ impl<V: Vector> FirstPass<V> {
         unsafe {
             // Before outer factors there is nothing to multiply by, which the first of several passes does not do either.
             let scale = if self.scale == 1.0 { None } else { Some(self.scale) };
-            if between < 2 || between <= V::PASS && scale.is_some() {
-                // One pass over all runs, without a step from run to run.
-                match between {
-                    0 => self.neighbours::<1, true>(prologue, 0, x),
-                    1 => self.neighbours::<2, true>(prologue, 0, x),
-                    2 => self.neighbours::<4, true>(prologue, 0, x),
-                    4 if V::PASS > 3 => self.neighbours::<16, true>(prologue, 0, x),
-                    _ => self.neighbours::<8, true>(prologue, 0, x),
-                }
-                return;
+            // One pass over all runs, without a step from run to run.
+            match (between, scale.is_some()) {
+                (0, _) => return self.neighbours::<1, true>(prologue, 0, x),
+                (1, _) => return self.neighbours::<2, true>(prologue, 0, x),
+                (2, true) => return self.neighbours::<4, true>(prologue, 0, x),
+                (3, true) => return self.neighbours::<8, true>(prologue, 0, x),
+                (4, true) if V::PASS > 3 => return self.neighbours::<16, true>(prologue, 0, x),
+                (4, true) if V::DOUBLE_GROUPS => return self.double_groups::<8, true>(prologue, 0, x),
+                _ => {}
             }
-            let block = log2.min(BLOCK);
-            let stages = first_share(block - V::LOG2, V::PASS);
+            // Where a block of all of L1 saves a pass.
+            let block = match log2 {
+                13 | 16 if V::DOUBLE_GROUPS => 13,
+                _ => log2.min(BLOCK),
+            };
+            let between = block - V::LOG2;
+            let stages = if V::DOUBLE_GROUPS && between % 3 == 1 { 4 } else { first_share(between, V::PASS) };
             // A long run block after block, and at last what is left to do on the whole of it; short runs a block together.
-            let (long, log2_piece) = (log2 > block, log2.max(BLOCK));
+            let (long, log2_piece, log2_part) = (log2 > block, log2.max(BLOCK), block.max(BLOCK));
             for (i, piece) in x.chunks_mut(1 << log2_piece).enumerate() {
-                for (j, part) in piece.chunks_mut(1 << BLOCK).enumerate() {
-                    let at = (i << log2_piece) + (j << BLOCK);
+                for (j, part) in piece.chunks_mut(1 << log2_part).enumerate() {
+                    let at = (i << log2_piece) + (j << log2_part);
                     match stages {
                         2 => self.neighbours::<4, false>(prologue, at, part),
                         4 if V::PASS > 3 => self.neighbours::<16, false>(prologue, at, part),
+                        4 if V::DOUBLE_GROUPS => self.double_groups::<8, false>(prologue, at, part),
                         _ => self.neighbours::<8, false>(prologue, at, part),
                     }
-                    (self.later)(part, V::LOG2 + stages, block, if long { None } else { scale });
+                    if V::LOG2 + stages < block {
+                        (self.later)(part, V::LOG2 + stages, block, if long { None } else { scale });
+                    }
                 }
                 if long {
                     (self.later)(piece, block, log2, scale);
@@ -275,103 +241,72 @@ impl<V: Vector> FirstPass<V> {
         unsafe {
             for (j, part) in Chunks::new(x, (N * V::LANES).trailing_zeros()).enumerate() {
                 let p = part.as_mut_ptr().cast::<f32>();
-                let mut v = [self.constants.scale; N];
-                for (i, v) in v.iter_mut().enumerate() {
-                    let k = i * V::LANES;
-                    let mut t = prologue.load(at + j * N * V::LANES + k, p.add(k));
-                    t = t.butterfly_within(0).butterfly_within(1);
+                let v = self.group::<N>(prologue, at + j * N * V::LANES, p);
+                self.constants.store::<N, LAST>(v, p, V::LANES);
+            }
+        }
+    }
+
+    /// The same with twice as many, of which the first `N` are put back while the others are at work.
+    #[inline(always)]
+    unsafe fn double_groups<const N: usize, const LAST: bool>(
+        self,
+        prologue: impl Load<V>,
+        at: usize,
+        x: &mut [MaybeUninit<f32>],
+    ) {
+        let half = N * V::LANES;
+        // SAFETY: the module's contract; chunks are `2 · N · LANES` floats.
+        unsafe {
+            for (j, part) in Chunks::new(x, (2 * half).trailing_zeros()).enumerate() {
+                let p = part.as_mut_ptr().cast::<f32>();
+                let low = self.group::<N>(prologue, at + j * 2 * half, p);
+                self.constants.store::<N, false>(low, p, V::LANES);
+                // Or the compiler would put them on the stack instead, which need not be aligned.
+                let p = core::hint::black_box(p);
+                let high = self.group::<N>(prologue, at + j * 2 * half + half, p.add(half));
+                for (i, &high) in high.iter().enumerate() {
+                    let (low, p) = (V::load(p.add(i * V::LANES)), p.add(i * V::LANES));
+                    self.constants.store::<2, LAST>([low.add(high), low.sub(high)], p, half);
+                }
+            }
+        }
+    }
+
+    /// `N` neighbouring registers after all stages within and between them.
+    #[inline(always)]
+    unsafe fn group<const N: usize>(self, prologue: impl Load<V>, at: usize, p: *const f32) -> [V; N] {
+        let mut v = [self.constants.scale; N];
+        // SAFETY: the module's contract; the callers pass room for `N` registers.
+        unsafe {
+            for (i, v) in v.iter_mut().enumerate() {
+                let k = i * V::LANES;
+                *v = prologue.load(at + k, p.add(k));
+                if !V::SIDE_BY_SIDE {
+                    *v = v.butterfly_within(0).butterfly_within(1);
                     if V::LOG2 > 2 {
-                        t = t.butterfly_within(2);
+                        *v = v.butterfly_within(2);
                     }
                     if V::LOG2 > 3 {
-                        t = t.butterfly_within(3);
+                        *v = v.butterfly_within(3);
                     }
-                    *v = t;
-                }
-                self.constants.finish::<N, LAST>(v, p, V::LANES);
-            }
-        }
-    }
-}
-
-/// The stages from stride 2^from up to a run of 2^log2, and the scale in the last pass if there is one.
-///
-/// # Safety
-/// The module's contract; `x` is initialised and whole runs, and 2^from is a multiple of the lanes and below a run.
-#[inline(always)]
-pub(crate) unsafe fn later_passes<V: Vector>(
-    x: &mut [MaybeUninit<f32>],
-    mut from: u32,
-    log2: u32,
-    scale: Option<f32>,
-) {
-    // SAFETY: the module's contract; 2^(from + stages) divides the length.
-    unsafe {
-        let constants = Constants::<V>::new(scale.unwrap_or(1.0));
-        while from < log2 {
-            let most = if from < ALIAS { V::PASS } else { V::PASS.min(3) };
-            let stages = first_share(log2 - from, most);
-            let (stride, scaled) = (1 << from, scale.is_some() && from + stages == log2);
-            match (stages, scaled) {
-                (1, false) => constants.rows::<2, false>(x, stride),
-                (1, true) => constants.rows::<2, true>(x, stride),
-                (2, false) => constants.rows::<4, false>(x, stride),
-                (2, true) => constants.rows::<4, true>(x, stride),
-                (4, false) if V::PASS > 3 => constants.rows::<16, false>(x, stride),
-                (4, true) if V::PASS > 3 => constants.rows::<16, true>(x, stride),
-                (_, false) => constants.rows::<8, false>(x, stride),
-                (_, true) => constants.rows::<8, true>(x, stride),
-            }
-            from += stages;
-        }
-    }
-}
-
-impl<V: Vector> Constants<V> {
-    /// Columns of `N` rows of `stride` floats.
-    #[inline(always)]
-    unsafe fn rows<const N: usize, const LAST: bool>(self, x: &mut [MaybeUninit<f32>], stride: usize) {
-        // SAFETY: the module's contract; chunks are `N · stride` floats, a stride is whole registers.
-        unsafe {
-            for part in Chunks::new(x, (N * stride).trailing_zeros()) {
-                for column in (0..stride).step_by(V::LANES) {
-                    let p = part.as_mut_ptr().cast::<f32>().add(column);
-                    let mut v = [self.scale; N];
-                    for (i, v) in v.iter_mut().enumerate() {
-                        *v = V::load(p.add(i * stride));
-                    }
-                    self.finish::<N, LAST>(v, p, stride);
                 }
             }
-        }
-    }
-
-    /// Stages between registers, the scale, and the stores.
-    #[inline(always)]
-    unsafe fn finish<const N: usize, const LAST: bool>(self, mut v: [V; N], p: *mut f32, stride: usize) {
-        // SAFETY: the module's contract; the callers pass room for `N` registers `stride` apart.
-        unsafe {
-            self.stage::<N, 1>(&mut v);
-            self.stage::<N, 2>(&mut v);
-            self.stage::<N, 4>(&mut v);
-            self.stage::<N, 8>(&mut v);
-            for (i, v) in v.iter().enumerate() {
-                let v = if LAST { v.mul(self.scale) } else { *v };
-                v.store(p.add(i * stride));
+            if V::SIDE_BY_SIDE {
+                for v in &mut v {
+                    *v = v.butterfly_within(0);
+                }
+                for v in &mut v {
+                    *v = v.butterfly_within(1);
+                }
+                for v in &mut v {
+                    *v = v.butterfly_within(2);
+                }
             }
-        }
-    }
-
-    /// One stage between registers `HALF` apart, if there are as many. One loop a stage, for the unroller: nested
-    /// loops over 16 registers stay loops, and the registers memory.
-    #[inline(always)]
-    unsafe fn stage<const N: usize, const HALF: usize>(self, v: &mut [V; N]) {
-        if HALF < N {
-            for i in 0..N / 2 {
-                let a = i / HALF * 2 * HALF + i % HALF;
-                // SAFETY: the module's contract.
-                (v[a], v[a + HALF]) =
-                    unsafe { (v[a].add(v[a + HALF]), v[a + HALF].sub_from(self.minus, v[a])) };
+            if V::FUSED_FIRST {
+                self.constants.stages::<N, ALL>(v)
+            } else {
+                self.constants.stages::<N, NONE>(v)
             }
         }
     }

@@ -11,6 +11,7 @@ pub(crate) mod column_tiles;
 pub(crate) mod conference;
 pub(crate) mod const_signs;
 pub(crate) mod paley_pairs;
+pub(crate) mod passes;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 pub(crate) mod sign_sums;
@@ -45,25 +46,34 @@ macro_rules! float_kernels {
             log2: u32,
             scale: f32,
         ) {
-            /// # Safety
-            /// The CPU has the features; the rest is the generic function's.
-            #[inline(never)]
-            #[target_feature(enable = $features)]
-            unsafe fn later_passes(
-                x: &mut [core::mem::MaybeUninit<f32>],
-                from: u32,
-                log2: u32,
-                scale: Option<f32>,
-            ) {
-                // SAFETY: this function has the features; the rest as promised.
-                unsafe {
-                    $crate::kernels::float::butterflies::later_passes::<$vector>(x, from, log2, scale)
-                }
-            }
-
             // SAFETY: this function has the features; its callers keep the kernel's contract on the lengths.
             unsafe {
-                $crate::kernels::float::butterflies::butterflies::<$vector>(prologue, x, log2, scale, later_passes)
+                $crate::kernels::float::butterflies::butterflies::<$vector>(
+                    prologue,
+                    x,
+                    log2,
+                    scale,
+                    $crate::kernels::float::passes::LaterPasses {
+                        fused: later_passes::<{ $crate::kernels::float::passes::ALL }>,
+                        sparing: later_passes::<{ $crate::kernels::float::passes::THIRD }>,
+                    },
+                )
+            }
+        }
+
+        /// # Safety
+        /// The CPU has the features; the rest is the generic function's.
+        #[inline(never)]
+        #[target_feature(enable = $features)]
+        unsafe fn later_passes<const FUSED: usize>(
+            x: &mut [core::mem::MaybeUninit<f32>],
+            from: u32,
+            log2: u32,
+            scale: Option<f32>,
+        ) {
+            // SAFETY: this function has the features; the rest as promised.
+            unsafe {
+                $crate::kernels::float::passes::later_passes::<$vector, FUSED>(x, from, log2, scale)
             }
         }
 

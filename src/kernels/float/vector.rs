@@ -14,6 +14,15 @@ pub(crate) unsafe trait Vector: Copy {
     const LOG2: u32 = Self::LANES.trailing_zeros();
     /// Most stages of butterflies between registers in one pass: 2^this registers of data.
     const PASS: u32;
+    /// Whether differences between registers are multiply-adds in the first pass of butterflies.
+    const FUSED_FIRST: bool = true;
+    /// Whether the registers of the first pass go through the stages within them side by side, not one after the other.
+    const SIDE_BY_SIDE: bool = false;
+    /// Whether a first pass may have one stage more than [`Vector::PASS`], which is 3.
+    const DOUBLE_GROUPS: bool = false;
+    /// Whether later passes of butterflies go around stores of two lines by [`Vector::load_halves`] and
+    /// [`Vector::store_halves`].
+    const BY_HALVES: bool = false;
     /// Most sums that are kept at a time, in registers but for a few, while their terms are made.
     const ROWS: usize;
     /// Most pairs of sums that are kept in registers beside a pair of terms.
@@ -31,7 +40,30 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn load_f16(src: *const u8) -> Self;
     /// To `LANES` floats from `dst` on, which are valid for writes.
     unsafe fn store(self, dst: *mut f32);
+    /// Half of the lanes from `low` on, the other half from `high` on.
+    #[inline(always)]
+    unsafe fn load_halves(low: *const f32, high: *const f32) -> Self {
+        let (mut both, half) = ([0.0_f32; 16], Self::LANES / 2);
+        // SAFETY: the caller's: half of the lanes on both sides.
+        unsafe {
+            both.as_mut_ptr().copy_from_nonoverlapping(low, half);
+            both.as_mut_ptr().add(half).copy_from_nonoverlapping(high, half);
+            Self::load(both.as_ptr())
+        }
+    }
+    /// The other way round.
+    #[inline(always)]
+    unsafe fn store_halves(self, low: *mut f32, high: *mut f32) {
+        let (mut both, half) = ([0.0_f32; 16], Self::LANES / 2);
+        // SAFETY: as above.
+        unsafe {
+            self.store(both.as_mut_ptr());
+            low.copy_from_nonoverlapping(both.as_ptr(), half);
+            high.copy_from_nonoverlapping(both.as_ptr().add(half), half);
+        }
+    }
     unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn neg(self) -> Self;
     /// `self · factor + term`, rounded once.
@@ -50,6 +82,11 @@ pub(crate) unsafe trait Vector: Copy {
     #[inline(always)]
     unsafe fn settle(self) -> Self {
         self
+    }
+    /// Whether this CPU's multiply-adds are to be used sparingly in the later passes of butterflies.
+    #[inline(always)]
+    fn spares_multiply_adds() -> bool {
+        false
     }
     /// One stage of butterflies between lanes `2^stage` apart; `stage < LOG2`.
     unsafe fn butterfly_within(self, stage: u32) -> Self;

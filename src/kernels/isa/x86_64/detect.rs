@@ -1,6 +1,29 @@
 //! What the CPU has and the operating system saves, without std.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use raw_cpuid::CpuId;
+
+/// Whether AMD (or Hygon, under licence) made the CPU. Asked once: CPUID takes microseconds in a virtual machine.
+#[inline]
+pub(crate) fn is_amd() -> bool {
+    /// 2 for yes, 1 for no, 0 for not asked yet.
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    #[cold]
+    fn ask() -> u8 {
+        let amd = CpuId::new()
+            .get_vendor_info()
+            .is_some_and(|vendor| matches!(vendor.as_str(), "AuthenticAMD" | "HygonGenuine"));
+        let known = if amd { 2 } else { 1 };
+        KNOWN.store(known, Ordering::Relaxed);
+        known
+    }
+    let known = match KNOWN.load(Ordering::Relaxed) {
+        0 => ask(),
+        known => known,
+    };
+    known == 2
+}
 
 /// AVX2, FMA and F16C, with the OS saving the 256-bit registers.
 pub(crate) fn avx2() -> bool {

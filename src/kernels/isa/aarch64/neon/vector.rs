@@ -30,6 +30,7 @@ unsafe impl Vector for F32x4 {
         fn load_f16(src: *const u8) -> Self { F32x4(widen_halves(src)) }
         fn store(self: Self, dst: *mut f32) { vst1q_f32(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x4(vaddq_f32(self.0, other.0)) }
+        fn sub(self: Self, other: Self) -> Self { F32x4(vsubq_f32(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x4(vmulq_f32(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x4(vnegq_f32(self.0)) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { F32x4(vfmaq_f32(term.0, self.0, factor.0)) }

@@ -28,6 +28,7 @@ unsafe impl Vector for F32x4 {
         }
         fn store(self: Self, dst: *mut f32) { v128_store(dst.cast(), self.0) }
         fn add(self: Self, other: Self) -> Self { F32x4(f32x4_add(self.0, other.0)) }
+        fn sub(self: Self, other: Self) -> Self { F32x4(f32x4_sub(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x4(f32x4_mul(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x4(f32x4_neg(self.0)) }
         // Not fused, but kernels multiply by ±1 alone, which is exact.

@@ -26,6 +26,7 @@ unsafe impl Vector for F32x4 {
         fn load_f16(src: *const u8) -> Self { F32x4(widen_halves(src)) }
         fn store(self: Self, dst: *mut f32) { _mm_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x4(_mm_add_ps(self.0, other.0)) }
+        fn sub(self: Self, other: Self) -> Self { F32x4(_mm_sub_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x4(_mm_mul_ps(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x4(_mm_xor_ps(self.0, _mm_set1_ps(-0.0))) }
         // Not fused, but kernels multiply by ±1 alone, which is exact.

@@ -42,3 +42,37 @@ float_kernels! { vector::F32x8, "avx2,fma" }
 pub(crate) fn detect() -> bool {
     super::detect::avx2()
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::later_passes;
+    use crate::buffer::uninit;
+    use crate::kernels::float::passes::{ALL, LaterPassesFn, THIRD};
+    use crate::kernels::scalar::transform::butterflies;
+
+    /// Both, for a CPU chooses one.
+    #[test]
+    fn later_passes_with_all_multiply_adds_and_with_some() {
+        if !super::detect() {
+            return;
+        }
+        for passes in [later_passes::<ALL> as LaterPassesFn, later_passes::<THIRD>] {
+            for (log2, start) in (4..=13).flat_map(|log2| [(log2, 0), (log2, 4)]) {
+                let len = start + (3 << log2);
+                let mut x: Vec<f32> = (0..len).map(|i| (i * i % 1009) as f32 / 7.0 - 60.0).collect();
+                let mut plain = x.clone();
+                butterflies(&mut x[start..], 3, 1.0);
+                // SAFETY: the CPU has the features; whole runs of whole registers.
+                unsafe { passes(uninit(&mut x[start..]), 3, log2, Some(0.3)) };
+                butterflies(&mut plain[start..], log2, 0.3);
+                assert!(
+                    x.iter().zip(&plain).all(|(x, y)| x.to_bits() == y.to_bits()),
+                    "2^{log2} from {start}"
+                );
+            }
+        }
+    }
+}

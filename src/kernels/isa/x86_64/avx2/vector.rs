@@ -7,11 +7,15 @@
 //! | `vpermilps`, `vshufps` | FP1, FP2 | 1, 5 |
 //! | `vperm2f128`, `vpermpd` | FP1, FP2 | 5 |
 //!
-//! Half of all butterflies' additions are therefore written as multiply-adds by −1, which use the other two pipes.
+//! Some of the butterflies' differences are therefore written as multiply-adds by −1, which use the other two pipes: between
+//! registers in the later passes, all of them or, on AMD's CPUs, those of one stage (see the note there). In the first pass
+//! none: the stages within registers have as many multiply-adds as there are additions between registers, and shuffles
+//! besides, so that by count all of Intel's three ports are in use as well.
 
 use core::arch::x86_64::*;
 
 use crate::kernels::float::{Vector, intrinsics};
+use crate::kernels::isa::x86_64::detect;
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -30,22 +34,47 @@ unsafe fn settle(mut x: __m256) -> __m256 {
     x
 }
 
+/// The low half high and the high half low. The compiler makes a `vpermpd` of the intrinsic, which is two operations on a Zen.
+#[inline]
+#[target_feature(enable = "avx")]
+fn swap_halves(x: __m256) -> __m256 {
+    let swapped;
+    // SAFETY: an instruction of AVX, on registers.
+    unsafe {
+        core::arch::asm!("vperm2f128 {}, {1}, {1}, 1", lateout(ymm_reg) swapped, in(ymm_reg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    swapped
+}
+
 // SAFETY: 8 lanes; each method is the intrinsics of its comment in the trait.
 unsafe impl Vector for F32x8 {
     const LANES: usize = 8;
     const PASS: u32 = 3;
+    const FUSED_FIRST: bool = false;
+    const SIDE_BY_SIDE: bool = true;
+    const DOUBLE_GROUPS: bool = true;
+    const BY_HALVES: bool = true;
     const ROWS: usize = 14;
     const PAIRS: usize = 6;
     const SETTLES: bool = true;
     type Wide = __m256d;
     type Bytes = __m256i;
 
+    #[inline(always)]
+    fn spares_multiply_adds() -> bool {
+        detect::is_amd()
+    }
+
     intrinsics! {
         fn splat(value: f32) -> Self { F32x8(_mm256_set1_ps(value)) }
         fn load(src: *const f32) -> Self { F32x8(_mm256_loadu_ps(src)) }
         fn load_f16(src: *const u8) -> Self { F32x8(_mm256_cvtph_ps(_mm_loadu_si128(src.cast()))) }
+        fn load_halves(low: *const f32, high: *const f32) -> Self { F32x8(_mm256_loadu2_m128(high, low)) }
+        fn store_halves(self: Self, low: *mut f32, high: *mut f32) { _mm256_storeu2_m128(high, low, self.0) }
         fn store(self: Self, dst: *mut f32) { _mm256_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x8(_mm256_add_ps(self.0, other.0)) }
+        fn sub(self: Self, other: Self) -> Self { F32x8(_mm256_sub_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x8(_mm256_mul_ps(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x8(_mm256_xor_ps(self.0, _mm256_set1_ps(-0.0))) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { F32x8(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
@@ -56,7 +85,7 @@ unsafe impl Vector for F32x8 {
                 0 => (_mm256_permute_ps::<0b10_11_00_01>(self.0), _mm256_setr_ps(1., -1., 1., -1., 1., -1., 1., -1.)),
                 1 => (_mm256_permute_ps::<0b01_00_11_10>(self.0), _mm256_setr_ps(1., 1., -1., -1., 1., 1., -1., -1.)),
                 _ => (
-                    _mm256_permute2f128_ps::<1>(self.0, self.0),
+                    swap_halves(self.0),
                     _mm256_setr_ps(1., 1., 1., 1., -1., -1., -1., -1.),
                 ),
             };

@@ -46,6 +46,7 @@ unsafe impl Vector for F32x16 {
         fn load_f16(src: *const u8) -> Self { F32x16(_mm512_cvtph_ps(_mm256_loadu_si256(src.cast()))) }
         fn store(self: Self, dst: *mut f32) { _mm512_storeu_ps(dst, self.0) }
         fn add(self: Self, other: Self) -> Self { F32x16(_mm512_add_ps(self.0, other.0)) }
+        fn sub(self: Self, other: Self) -> Self { F32x16(_mm512_sub_ps(self.0, other.0)) }
         fn mul(self: Self, other: Self) -> Self { F32x16(_mm512_mul_ps(self.0, other.0)) }
         fn neg(self: Self) -> Self { F32x16(_mm512_xor_ps(self.0, _mm512_set1_ps(-0.0))) }
         fn mul_add(self: Self, factor: Self, term: Self) -> Self { F32x16(_mm512_fmadd_ps(self.0, factor.0, term.0)) }
