@@ -213,6 +213,12 @@ pub(crate) unsafe trait ByteVector: IntVector {
     unsafe fn in_turn(self) -> Self {
         self
     }
+    /// The same values, which the compiler may be told to have all of before it goes on with any: instructions of one kind next
+    /// to each other are spread over the ports of that kind, where others between them take one.
+    #[inline(always)]
+    unsafe fn at_once<const N: usize>(values: [Self; N]) -> [Self; N] {
+        values
+    }
     /// Every field of every byte up by one, if there is room.
     unsafe fn up_a_field(self) -> Self;
     /// u16 lanes divided by 256.

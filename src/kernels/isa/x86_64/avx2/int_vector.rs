@@ -41,6 +41,28 @@ unsafe fn in_turn(mut x: __m256i) -> __m256i {
     x
 }
 
+/// See [`ByteVector::at_once`]: pairs.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn at_once<const N: usize>(mut values: [__m256i; N]) -> [__m256i; N] {
+    for pair in values.as_chunks_mut::<2>().0 {
+        let [first, second] = pair;
+        // SAFETY: no instruction at all.
+        unsafe {
+            core::arch::asm!(
+                "/* {} {} */",
+                inout(ymm_reg) * first,
+                inout(ymm_reg) * second,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+    }
+    values
+}
+
 // SAFETY: 4 · 8 bytes; each method is what the trait says, with AVX2 and F16C.
 unsafe impl IntVector for __m256i {
     const ROWS: usize = 8;
@@ -106,6 +128,12 @@ unsafe impl IntVector for __m256i {
 unsafe impl ByteVector for __m256i {
     type Totals = __m128i;
     const KEEPS_NARROW: bool = true;
+
+    #[inline(always)]
+    unsafe fn at_once<const N: usize>(values: [Self; N]) -> [Self; N] {
+        // SAFETY: the features, as promised.
+        unsafe { at_once(values) }
+    }
 
     intrinsics! {
         fn in_turn(self: Self) -> Self { in_turn(self) }
