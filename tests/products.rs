@@ -114,12 +114,18 @@ fn extremes() {
     }
     for &bits in Bits::ALL {
         let (low, high) = if bits == Bits::Four { (-8, 7) } else { (-128, 127) };
-        let activations: [fn(usize, i8, i8) -> i8; 5] = [
+        // The last four add up to 127 and 128 in 32 columns, and to 127 in 16: what a byte of signed sums just takes, or not.
+        let activations: [fn(usize, i8, i8) -> i8; 10] = [
             |_, low, _| low,
             |_, _, high| high,
             |i, low, high| if i % 2 == 0 { low } else { high },
             |i, low, high| if i / 2 % 2 == 0 { low } else { high },
             |i, low, _| if i % 4 == 3 { low } else { 0 },
+            |_, _, _| 1,
+            |i, low, _| if i % 32 == 31 { low / 2 + 1 } else { low / 2 },
+            |i, low, _| if i % 32 == 31 { -(low / 2) - 1 } else { -(low / 2) },
+            |_, low, _| low / 2,
+            |i, low, _| if i % 16 == 15 { low + 1 } else { low },
         ];
         for &inputs in &lengths {
             // A row of each kind: all −1, all 1, and those that follow the activations' alternations.
@@ -136,7 +142,7 @@ fn extremes() {
             let w = OwnedWeights::new(6, inputs, (Layout::ALL[0], Scaling::Tensor), ternary);
             // Few tokens and, of rows that are long enough, many: they have kernels of their own.
             for tokens in if inputs > 4112 { &[5][..] } else { &[5, 17] } {
-                let q = (0..tokens * inputs).map(|at| activations[at / inputs % 5](at % inputs, low, high));
+                let q = (0..tokens * inputs).map(|at| activations[at / inputs % 10](at % inputs, low, high));
                 let x = OwnedActivations::new(bits, *tokens, inputs, q.collect());
                 let expected = expected_i32(&x, &w);
                 for w in w.layouts() {

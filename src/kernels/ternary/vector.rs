@@ -5,6 +5,7 @@ use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 use super::five_trit::recoded::{QUARTER_FACTORS, RECODED_QUARTER, recode};
+use super::int4_lookup::{BLOCK_LOOKUPS, BYTE_LOOKUPS};
 
 /// A vector of i32 lanes, each of which holds the four code bytes of a row, or the row's sum.
 ///
@@ -199,19 +200,32 @@ pub(crate) unsafe trait LaneVector: IntVector {
 pub(crate) unsafe trait ByteVector: IntVector {
     /// Whether the compiler keeps the order of what is between [`ByteVector::pin`]s: it does not where that does nothing.
     const PINS: bool = false;
+    /// Whether [`int4_lookup`](super::int4_lookup) keeps its i16 sums in registers, for half as many tokens at once.
+    const KEEPS_NARROW: bool = false;
 
     /// What the activations of a token add up to, in lanes of the implementor's choice: at most 16 bytes, and any bits
     /// are a value.
     type Totals: Copy;
 
+    unsafe fn add_i8(self, other: Self) -> Self;
+    unsafe fn add_i16(self, other: Self) -> Self;
     /// The same, which the compiler has to finish before it begins with what comes after.
     #[inline(always)]
     unsafe fn pin(self) -> Self {
         self
     }
-
-    unsafe fn add_i8(self, other: Self) -> Self;
-    unsafe fn add_i16(self, other: Self) -> Self;
+    /// The same value, which the compiler may be told nothing of: then it leaves a chain of sums in the order that it is written
+    /// in. Otherwise it adds up the terms of unrolled steps first, and has no registers for them.
+    #[inline(always)]
+    unsafe fn in_turn(self) -> Self {
+        self
+    }
+    /// The same values, which the compiler may be told to have all of before it goes on with any: instructions of one kind next
+    /// to each other are spread over the ports of that kind, where others between them take one.
+    #[inline(always)]
+    unsafe fn at_once<const N: usize>(values: [Self; N]) -> [Self; N] {
+        values
+    }
     /// Every field of every byte up by one, if there is room.
     unsafe fn up_a_field(self) -> Self;
     /// u16 lanes divided by 256.
@@ -246,10 +260,47 @@ pub(crate) unsafe trait ByteVector: IntVector {
     /// each: for codes c and d, entry `c + 4·d` of table `2·j + h` is `(c − 1) · columns[2·h][j] + (d − 1) ·
     /// columns[2·h + 1][j]`, where `h < 2` and `j < 4`. Table `i` goes to `to.add(i · step)`; all eight are valid for
     /// writes. Returns the totals with the columns added.
+    ///
+    /// An implementor has this or [`ByteVector::make_group_tables`].
     unsafe fn make_tables(
         columns: [i32; 4],
         to: *mut [u8; 16],
         step: usize,
-        totals: Self::Totals,
-    ) -> Self::Totals;
+        mut totals: Self::Totals,
+    ) -> Self::Totals {
+        debug_assert!(step == 1);
+        let totals_of_one = core::slice::from_mut(&mut totals);
+        // SAFETY: as promised to this function: a block of a single token.
+        unsafe { Self::make_group_tables(columns.as_ptr().cast(), 1, 1, to, totals_of_one) };
+        totals
+    }
+    /// The same of some blocks of a group of tokens, as many as there are totals: from `q` on, four columns of each of `tokens`
+    /// are next to each other, those of the group first. The tokens' tables `i` of a block are next to each other, those of a
+    /// block follow in order of `i`, and there is room for all. Returns how many lookups fit in a byte: with
+    /// [`ByteVector::KEEPS_NARROW`] 16, 8 or 4, a divisor of all, and every entry begins with as much that these make `KEPT_START`.
+    #[inline(always)]
+    unsafe fn make_group_tables(
+        q: *const i8,
+        tokens: usize,
+        blocks: usize,
+        to: *mut [u8; 16],
+        totals: &mut [Self::Totals],
+    ) -> usize {
+        let step = totals.len();
+        for (t, total) in totals.iter_mut().enumerate() {
+            let (mut q, mut to) = (q.wrapping_add(4 * t).cast::<i32>(), to.wrapping_add(t));
+            for _ in 0..blocks {
+                let mut columns = [0; 4];
+                for (s, columns) in columns.iter_mut().enumerate() {
+                    // SAFETY: the values are there, as promised; pointers past the last block are not used.
+                    *columns = unsafe { q.add(s * tokens).read_unaligned() };
+                }
+                // SAFETY: the features and the room, as promised.
+                *total = unsafe { Self::make_tables(columns, to, step, *total) };
+                q = q.wrapping_add(4 * tokens);
+                to = to.wrapping_add(BLOCK_LOOKUPS * step);
+            }
+        }
+        BYTE_LOOKUPS
+    }
 }

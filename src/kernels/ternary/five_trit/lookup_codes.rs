@@ -41,4 +41,9 @@ impl LookupCodes for FiveTritCodes {
             blocks
         }
     }
+
+    #[inline(always)]
+    fn lines(block: usize) -> (usize, usize) {
+        (quarter_offsets(block / 4).1, 3)
+    }
 }

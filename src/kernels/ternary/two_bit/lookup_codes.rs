@@ -24,4 +24,9 @@ impl LookupCodes for TwoBitCodes {
         // SAFETY: the features and the block, as promised.
         unsafe { [V::load(from.add(block * BLOCK_BYTES)); 4] }
     }
+
+    #[inline(always)]
+    fn lines(block: usize) -> (usize, usize) {
+        (block * BLOCK_BYTES, 1)
+    }
 }

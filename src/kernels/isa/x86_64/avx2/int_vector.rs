@@ -2,9 +2,9 @@
 
 use core::arch::x86_64::*;
 
+use super::tables::make_tables;
 use crate::kernels::float::intrinsics;
 use crate::kernels::isa::x86::lanes128;
-use crate::kernels::isa::x86_64::tables::make_tables;
 use crate::kernels::ternary::five_trit::nine;
 use crate::kernels::ternary::five_trit::recoded::RECODED_QUARTER;
 use crate::kernels::ternary::vector::{ByteVector, IntVector};
@@ -27,7 +27,7 @@ unsafe fn double(x: __m256i) -> __m256i {
     double
 }
 
-/// The same, behind which the compiler moves nothing that comes before.
+/// See [`ByteVector::pin`].
 ///
 /// # Safety
 /// The CPU has AVX2.
@@ -39,6 +39,42 @@ unsafe fn pin(mut x: __m256i) -> __m256i {
         core::arch::asm!("/* {0} */", inout(ymm_reg) x, options(nostack, preserves_flags));
     }
     x
+}
+
+/// See [`ByteVector::in_turn`].
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn in_turn(mut x: __m256i) -> __m256i {
+    // SAFETY: no instruction at all.
+    unsafe {
+        core::arch::asm!("/* {} */", inout(ymm_reg) x, options(pure, nomem, nostack, preserves_flags));
+    }
+    x
+}
+
+/// See [`ByteVector::at_once`]: pairs.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn at_once<const N: usize>(mut values: [__m256i; N]) -> [__m256i; N] {
+    for pair in values.as_chunks_mut::<2>().0 {
+        let [first, second] = pair;
+        // SAFETY: no instruction at all.
+        unsafe {
+            core::arch::asm!(
+                "/* {} {} */",
+                inout(ymm_reg) * first,
+                inout(ymm_reg) * second,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+    }
+    values
 }
 
 // SAFETY: 4 · 8 bytes; each method is what the trait says, with AVX2 and F16C.
@@ -105,11 +141,19 @@ unsafe impl IntVector for __m256i {
 // SAFETY: each method is what the trait says, with AVX2 and F16C.
 unsafe impl ByteVector for __m256i {
     const PINS: bool = true;
+    const KEEPS_NARROW: bool = true;
 
     type Totals = __m128i;
 
+    #[inline(always)]
+    unsafe fn at_once<const N: usize>(values: [Self; N]) -> [Self; N] {
+        // SAFETY: the features, as promised.
+        unsafe { at_once(values) }
+    }
+
     intrinsics! {
         fn pin(self: Self) -> Self { pin(self) }
+        fn in_turn(self: Self) -> Self { in_turn(self) }
         fn add_i8(self: Self, other: Self) -> Self { _mm256_add_epi8(self, other) }
         fn add_i16(self: Self, other: Self) -> Self { _mm256_add_epi16(self, other) }
         fn up_a_field(self: Self) -> Self { _mm256_slli_epi16::<2>(self) }
@@ -146,8 +190,8 @@ unsafe impl ByteVector for __m256i {
         }
         fn no_totals() -> __m128i { _mm_setzero_si128() }
         fn total(totals: __m128i) -> i32 { lanes128::sum_i16(totals) }
-        fn make_tables(columns: [i32; 4], to: *mut [u8; 16], step: usize, totals: __m128i) -> __m128i {
-            make_tables(columns, to, step, totals)
+        fn make_group_tables(q: *const i8, tokens: usize, blocks: usize, to: *mut [u8; 16], totals: &mut [__m128i]) -> usize {
+            make_tables(q, tokens, blocks, to, totals)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! AVX2 with FMA and F16C: 256-bit vectors, 16 registers.
 
 mod int_vector;
+mod tables;
 pub(super) mod vector;
 
 use core::arch::x86_64::__m256i;

@@ -10,16 +10,50 @@
 //! and the upper bytes again: three operations. Nothing is lost modulo 2¹⁶, and the sums fit in that for [`NARROW_RUN`]
 //! blocks.
 //!
+//! **Sums in registers.** Of 4 tokens and 2 quads the bytes are in registers, and the i16 in memory: 8 flushes,
+//! 24 operations and 16 stores, took about 27 cycles of a Zen 3, which stores one vector a cycle, and 7 lookups 35. With [`ByteVector::KEEPS_NARROW`] it is 2 tokens,
+//! whose i16 sums stay in registers as well. A byte takes as many lookups as fit, 16, 8 or 4: of activations whose magnitudes
+//! add up to 127 at most in two blocks, in one, or even not in one, which nothing but −8 has. The tables bring what bytes start
+//! from with them, and the codes to come are fetched ahead.
+//!
 //! **Cost.** Two columns of a quad and 4 tokens: 4 table loads, 4 lookups, 4 adds, an index load, and 3 of flushing, 16
 //! for 4 · 64 products, where `maddubs` with 4 tokens takes 14 for the half. A block of a token adds about 40 to make
 //! its tables, shared by the panels of a call, and one of a quad 40 to bring it in order, shared by the tokens.
 //! `FiveTrit` is brought to `TwoBit` blocks on the way, 8 operations a field. Measured on a shared Zen 4, 64 tokens and
 //! 256 bits, GMAC/s: 196 where `maddubs` makes 137 to 142, and 162 against 103 with `FiveTrit`.
+//!
+//! **The limit** of sums in registers is the lookups' and adds' ports: with 16 lookups to a byte 136 operations, of which 64
+//! lookups and 4 shifts go to two ports, make 4096 products. A Zen 3 starts 3.2 to 3.4 of such a mix a cycle (two `pshufb` or four
+//! `vpaddb` alone), 310 to 330 GMAC/s at 3.24 GHz; lookups, adds and their loads alone make 318 to 349 there. The loop is 73 % of
+//! the time with 32 tokens, tables 8, bringing codes in order 7, loading and storing i16 sums 4, outputs and staging 7: 212 to 219
+//! GMAC/s with 64 tokens, 206 with 16, 148 with 4 (31 % of it codes in order), where 4 tokens with i16 sums in memory made 177 to
+//! 184, 178 and 135. From a seven-lookup byte to 8 and 16: 195 to 207; tables of two tokens at once: 0 to 2 %.
+//!
+//! Tried on Zen 3 beside it, loops of the same kind without the outputs:
+//!
+//! - seven lookups with i16 sums in memory written out: no gain, as the stores bind; in assembly in the best order of the
+//!   instructions 0.92;
+//! - chunks of 7, 12 and 14 blocks, and 4 or 8 quads brought in order together, so that a group's tables come from the second level
+//!   once for all of them: within 3 %;
+//! - 4 tokens and one quad in registers: 0.93 (a table load a lookup);
+//! - bits instead of codes, w = p − m with two indices of four columns and one table of 16 sums for both: as many lookups and
+//!   adds, half the tables, 0.92 to 0.95 of the loop, and bytes that take 12 columns for 14;
+//! - three columns, whose 27 sums are 14 and a sign: `pshufb`, `psignb`, `vpaddb` are three operations for 96 products, as
+//!   two for 64, and `psignb` has two ports; sums of bytes by `maddubs` or `psadbw` take one more each lookup;
+//! - adds with saturation, which have other ports than lookups: 0.8;
+//! - lookups of a step before its adds: no gain.
+
+mod indices;
+mod sums;
 
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::rows::{Rows, place, vectors};
+pub(crate) use indices::LookupCodes;
+use indices::{Indices, fetch_next, order};
+use sums::{add_group, add_kept, add_to_sums};
+
+use super::rows::{Rows, vectors};
 use super::sinks::check_lengths;
 use super::vector::ByteVector;
 use crate::kernels::contract::{MAX_CALL_PANELS, Operands, Panels, SCRATCH_BYTES, Scratch};
@@ -36,17 +70,22 @@ pub(crate) const LOOKUP_TOKENS: usize = 32;
 const TABLE_BLOCKS: usize = 12;
 
 /// Lookups of a block.
-const BLOCK_LOOKUPS: usize = BLOCK_COLUMNS / 2;
+pub(crate) const BLOCK_LOOKUPS: usize = BLOCK_COLUMNS / 2;
 
 /// Lookups that a byte takes, and what it starts from: 7 · 16 up and down.
-const BYTE_LOOKUPS: usize = 7;
+pub(crate) const BYTE_LOOKUPS: usize = 7;
 const BYTE_START: i32 = 112;
+
+/// What bytes start from where [`ByteVector::make_group_tables`] says how many lookups they take.
+pub(crate) const KEPT_START: usize = 128;
 
 /// Blocks that an i16 takes: 252 · 16 · 8 < 2¹⁵.
 const NARROW_RUN: usize = 21 * TABLE_BLOCKS;
 
-/// Tokens whose sums are in registers together.
-const TOKEN_GROUP: usize = 4;
+/// Tokens whose sums are in registers together, of two quads.
+const fn token_group<V: ByteVector>() -> usize {
+    if V::KEEPS_NARROW { 2 } else { 4 }
+}
 
 /// Vectors of a quad.
 const QUAD: usize = 4;
@@ -62,25 +101,6 @@ const _: () = assert!(TABLE_BYTES.is_multiple_of(64) && TOTAL_BYTES.is_multiple_
 const _: () = assert!(
     TABLE_BYTES + TOTAL_BYTES + LOOKUP_TOKENS * LOOKUP_PANELS * BLOCK_BYTES / QUAD * 2 <= SCRATCH_BYTES
 );
-
-/// A block's table indices: the vectors of columns, low and high nibbles.
-type Indices<V> = [V; BLOCK_LOOKUPS];
-
-/// How a layout's codes become `TwoBit` blocks.
-pub(crate) trait LookupCodes {
-    /// Blocks that are unpacked at a time, up to four; divides [`TABLE_BLOCKS`].
-    const UNPACKED_BLOCKS: usize;
-    /// The byte of a panel that [`LookupCodes::unpack`] counts from.
-    fn start(panels: Panels<'_>) -> usize;
-    /// The run's first block, counted from there.
-    fn first_block(panels: Panels<'_>) -> usize;
-    /// [`LookupCodes::UNPACKED_BLOCKS`] blocks of a vector of rows from number `block` on, which is a multiple of as
-    /// many; `from` is the vector's first byte.
-    ///
-    /// # Safety
-    /// The CPU has the features of `V`, and the panel has the blocks.
-    unsafe fn unpack<V: ByteVector>(from: *const u8, block: usize) -> [V; 4];
-}
 
 /// All panels times all tokens.
 ///
@@ -115,29 +135,49 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
             }
             let totals = core::slice::from_raw_parts_mut(totals, tokens);
             let narrow = core::slice::from_raw_parts_mut(narrow, tokens * quads);
-            let mut flushes = 0;
+            let mut starts = [0; LOOKUP_TOKENS];
             for (chunk, q) in q.chunks(TABLE_BLOCKS * BLOCK_COLUMNS * tokens).enumerate() {
                 let blocks = q.len() / (BLOCK_COLUMNS * tokens);
-                make_all_tables::<V>(q, tokens, tables, totals);
+                let byte_lookups = make_all_tables::<V>(q, tokens, tables, totals);
+                for (start, byte_lookups) in starts.iter_mut().zip(byte_lookups) {
+                    let flushes = (blocks * BLOCK_LOOKUPS).div_ceil(byte_lookups);
+                    *start += flushes * if V::KEEPS_NARROW { KEPT_START } else { BYTE_START as usize };
+                }
                 let from = run * NARROW_RUN + chunk * TABLE_BLOCKS;
                 let mut quad = 0;
                 while quad + 2 <= quads {
-                    look_up::<V, C, 2>(panels, quad, from..from + blocks, tables, tokens, narrow);
+                    look_up::<V, C, 2>(
+                        panels,
+                        quad,
+                        from..from + blocks,
+                        tables,
+                        byte_lookups,
+                        tokens,
+                        narrow,
+                    );
                     quad += 2;
                 }
                 if quad < quads {
-                    look_up::<V, C, 1>(panels, quad, from..from + blocks, tables, tokens, narrow);
+                    look_up::<V, C, 1>(
+                        panels,
+                        quad,
+                        from..from + blocks,
+                        tables,
+                        byte_lookups,
+                        tokens,
+                        narrow,
+                    );
                 }
-                flushes += (blocks * BLOCK_LOOKUPS).div_ceil(BYTE_LOOKUPS);
             }
-            add_to_sums::<V>(panels, tokens, flushes, totals, narrow, sums);
+            add_to_sums::<V>(panels, tokens, &starts, totals, narrow, sums);
         }
     }
 }
 
-/// The tables of some blocks, up to [`TABLE_BLOCKS`]; adds the activations to `totals`.
+/// The tables of some blocks, up to [`TABLE_BLOCKS`]; adds the activations to `totals`. Returns how many
+/// lookups a byte takes, for each group.
 ///
-/// Groups of [`TOKEN_GROUP`] tokens follow each other, the last one may be smaller; within them the lookups; within
+/// Groups of [`token_group`] tokens follow each other, the last one may be smaller; within them the lookups; within
 /// these the tokens.
 ///
 /// # Safety
@@ -149,27 +189,18 @@ unsafe fn make_all_tables<V: ByteVector>(
     tokens: usize,
     tables: *mut [u8; 16],
     totals: &mut [V::Totals],
-) {
+) -> [usize; LOOKUP_TOKENS] {
     let blocks = q.len() / (BLOCK_COLUMNS * tokens);
-    for (t, total) in totals.iter_mut().enumerate() {
-        let group = t / TOKEN_GROUP * TOKEN_GROUP;
-        let step = TOKEN_GROUP.min(tokens - group);
-        // SAFETY: the features and the room, as promised; the values are there, 4 columns of all tokens next to each
-        // other. Pointers past the last block are not used.
+    let mut byte_lookups = [BYTE_LOOKUPS; LOOKUP_TOKENS];
+    for (group, totals) in totals.chunks_mut(token_group::<V>()).enumerate() {
+        let first = group * token_group::<V>();
+        // SAFETY: the features, the values and the room, as promised.
         unsafe {
-            let mut to = tables.add(group * blocks * BLOCK_LOOKUPS + t - group);
-            let mut q = q.as_ptr().wrapping_add(4 * t).cast::<i32>();
-            for _ in 0..blocks {
-                let mut columns = [0; 4];
-                for (s, columns) in columns.iter_mut().enumerate() {
-                    *columns = q.add(s * tokens).read_unaligned();
-                }
-                *total = V::make_tables(columns, to, step, *total);
-                q = q.wrapping_add(4 * tokens);
-                to = to.wrapping_add(BLOCK_LOOKUPS * step);
-            }
+            let to = tables.add(first * blocks * BLOCK_LOOKUPS);
+            byte_lookups[group] = V::make_group_tables(q.as_ptr().add(4 * first), tokens, blocks, to, totals);
         }
     }
+    byte_lookups
 }
 
 /// Adds the blocks' products of `R` quads to the i16 sums.
@@ -183,6 +214,7 @@ unsafe fn look_up<V: ByteVector, C: LookupCodes, const R: usize>(
     quad: usize,
     blocks: Range<usize>,
     tables: *const [u8; 16],
+    byte_lookups: [usize; LOOKUP_TOKENS],
     tokens: usize,
     narrow: &mut [[V; 2]],
 ) {
@@ -211,57 +243,39 @@ unsafe fn look_up<V: ByteVector, C: LookupCodes, const R: usize>(
             }
         }
     }
+    if V::KEEPS_NARROW {
+        // SAFETY: the features, as promised.
+        unsafe { fetch_next::<V, C, R>(panels, quad, &blocks) };
+    }
     let mut first = [core::ptr::null::<V>(); R];
     for (first, indices) in first.iter_mut().zip(&indices) {
         *first = indices.as_ptr().cast();
     }
-    for group in (0..tokens).step_by(TOKEN_GROUP) {
+    for group in (0..tokens).step_by(token_group::<V>()) {
         // SAFETY: the features, tables and sums, as promised; the indices of all lookups are written.
         unsafe {
             let tables = tables.add(group * lookups);
             let narrow = narrow.as_mut_ptr().add(quad * tokens + group);
+            if V::KEEPS_NARROW {
+                match (tokens - group, byte_lookups[group / token_group::<V>()]) {
+                    (1, 16) => add_kept::<V, R, 1, 16>(first, lookups, tables, narrow, tokens),
+                    (1, 8) => add_kept::<V, R, 1, 8>(first, lookups, tables, narrow, tokens),
+                    (1, _) => add_kept::<V, R, 1, 4>(first, lookups, tables, narrow, tokens),
+                    (_, 16) => add_kept::<V, R, 2, 16>(first, lookups, tables, narrow, tokens),
+                    (_, 8) => add_kept::<V, R, 2, 8>(first, lookups, tables, narrow, tokens),
+                    _ => add_kept::<V, R, 2, 4>(first, lookups, tables, narrow, tokens),
+                }
+                continue;
+            }
             match tokens - group {
                 1 => add_group::<V, R, 1>(first, lookups, tables, narrow, tokens),
                 2 => add_group::<V, R, 2>(first, lookups, tables, narrow, tokens),
                 3 => add_group::<V, R, 3>(first, lookups, tables, narrow, tokens),
-                _ => add_group::<V, R, TOKEN_GROUP>(first, lookups, tables, narrow, tokens),
+                _ => add_group::<V, R, 4>(first, lookups, tables, narrow, tokens),
             }
         }
     }
 }
-
-/// A block of a quad as indices: vectors of one column each, whose 128-bit lanes are four rows of each vector.
-///
-/// # Safety
-/// The CPU has the features of `V`.
-#[inline(always)]
-unsafe fn order<V: ByteVector>(mut vectors: [V; QUAD]) -> Indices<V> {
-    // SAFETY: the features, as promised; a pick is 16 bytes.
-    unsafe {
-        for (vector, pick) in vectors.iter_mut().zip(&PICK_COLUMNS) {
-            *vector = vector.lookup(V::table(pick.as_ptr()));
-        }
-        let low = V::splat(0x0f0f_0f0f);
-        let mut indices = [low; BLOCK_LOOKUPS];
-        for (j, vector) in V::unskew(vectors).into_iter().enumerate() {
-            indices[2 * j] = vector.and(low);
-            indices[2 * j + 1] = vector.next_nibble().and(low);
-        }
-        indices
-    }
-}
-
-/// Byte j of each of four rows next to each other, as 32-bit lane i + j modulo 4 of the quad's vector i.
-const PICK_COLUMNS: [[u8; 16]; QUAD] = {
-    let mut pick = [[0; 16]; QUAD];
-    let mut i = 0;
-    while i < 64 {
-        let (vector, lane, row) = (i / 16, i / 4 % 4, i % 4);
-        pick[vector][i % 16] = (4 * row + (4 + lane - vector) % 4) as u8;
-        i += 1;
-    }
-    pick
-};
 
 /// What an instruction set makes tables with ([`ByteVector::make_tables`]): of a nibble's two vectors of columns, then their
 /// negatives, for each of a nibble's four bytes, where each entry takes its two terms from; 128 and more is 0.
@@ -283,76 +297,3 @@ pub(crate) const PICK_TERMS: [[[u8; 16]; 2]; 4] = {
     }
     pick
 };
-
-/// Looks all of `R` quads' indices up for `G` tokens.
-///
-/// # Safety
-/// The CPU has the features of `V`; each of `indices` points to `lookups` vectors, `tables` to `G` tables for each of
-/// them, and `narrow` to the sums of `R` quads of `tokens`, of which `G` from there on are added to.
-#[inline(always)]
-unsafe fn add_group<V: ByteVector, const R: usize, const G: usize>(
-    indices: [*const V; R],
-    lookups: usize,
-    tables: *const [u8; 16],
-    narrow: *mut [V; 2],
-    tokens: usize,
-) {
-    for first in (0..lookups).step_by(BYTE_LOOKUPS) {
-        // SAFETY: the features, indices, tables and sums, as promised.
-        unsafe {
-            let mut sums = [[V::splat(BYTE_START * 0x0101_0101); R]; G];
-            for at in first..lookups.min(first + BYTE_LOOKUPS) {
-                for (g, sums) in sums.iter_mut().enumerate() {
-                    let table = V::table(tables.add(at * G + g).cast());
-                    for (sum, indices) in sums.iter_mut().zip(indices) {
-                        *sum = sum.add_i8(table.lookup(indices.add(at).read()));
-                    }
-                }
-            }
-            for (g, sums) in sums.into_iter().enumerate() {
-                for (r, sum) in sums.into_iter().enumerate() {
-                    let [pairs, upper] = &mut *narrow.add(r * tokens + g);
-                    *pairs = pairs.add_i16(sum);
-                    *upper = upper.add_i16(sum.down_a_byte());
-                }
-            }
-        }
-    }
-}
-
-/// Adds the i16 sums, which so many flushes of bytes went to, to the caller's.
-///
-/// # Safety
-/// The CPU has the features of `V`; `sums` has an element for each panel and token.
-#[inline(always)]
-unsafe fn add_to_sums<V: ByteVector>(
-    panels: Panels<'_>,
-    tokens: usize,
-    flushes: usize,
-    totals: &[V::Totals],
-    narrow: &[[V; 2]],
-    sums: &mut [[i32; PANEL_ROWS]],
-) {
-    let start = i32::from((-BYTE_START * flushes as i32) as u16);
-    let start = start | start << 16;
-    let (sums, mut spare) = (sums.as_mut_ptr().cast::<i32>(), [0; PANEL_ROWS]);
-    let spare = spare.as_mut_ptr();
-    for (quad, narrow) in narrow.chunks_exact(tokens).enumerate() {
-        for (t, (&[pairs, upper], &total)) in narrow.iter().zip(totals).enumerate() {
-            let mut to = [spare; QUAD];
-            for (i, to) in to.iter_mut().enumerate() {
-                let vector = quad * QUAD + i;
-                if vector < vectors::<V>(panels) {
-                    let (panel, row) = place::<V>(vector);
-                    *to = sums.wrapping_add((panel * tokens + t) * PANEL_ROWS + row);
-                }
-            }
-            // SAFETY: the features and sums, as promised; a vector's rows are in its panel, or in the spare one.
-            unsafe {
-                // The caller's sums are of codes, w + 1.
-                let total = V::splat(V::total(total));
-                V::add_rows(pairs, upper, V::splat(start), total, to);
-            }
-        }
-    }
-}
