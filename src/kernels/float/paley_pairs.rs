@@ -9,8 +9,8 @@
 //!
 //! **What binds.** A sum that is not in a register waits for the store in each addition, and is the longest chain of its block.
 //! With the sums settled ([`Vector::settle`]) AVX2 has none, which took a quarter off the time of 60 rows on Zen 3 and a tenth off
-//! 44 at strides up to 64; not at 128, where 60 rows fill the sets of L1 that they fall into and leave the stack no room in
-//! them. 108 rows gained 3 %: there 45 instructions on 256 bits a row, 31 of them additions and multiply-adds, take 13.4 cycles, near
+//! 44 at strides up to 64; at 128 the whole of 60·128 was within 5 % of what it was, and why is not known. 108 rows gained 3 %:
+//! there 45 instructions on 256 bits a row, 31 of them additions and multiply-adds, take 13.4 cycles, near
 //! the 3.3 a cycle that such a mixture reaches. Fewer additions would be another order of sums. Five pairs a block instead of
 //! six, without settling, were 8 % faster for 60 and 3 to 13 % slower for 108.
 

@@ -6,10 +6,11 @@
 //! three of these a cycle: 48 products. On a Sapphire Rapids 6 tokens × 2 vectors of codes in first-level cache
 //! ran at 98 % of that. Loops over columns stay loops: unrolled by four, LLVM adds the products of four columns first and spills
 //! registers (110 GMAC/s for 150).
-//! A Zen 3 starts 2.9 to 3.2 of the two: 149 to 160 GMAC/s at 3.24 GHz from first-level cache, of which 6 tokens × 2 vectors make 142
-//! with 64 tokens. Both vectors' products before their adds ([`ByteVector::at_once`]) gained 3 to 6 % in that loop alone and
-//! 3 to 5 % of a product of 7, 8 and 16 tokens, nothing of 64. Tried there: 2 tokens × 4 vectors (0.92 to 1.0; 166 in the loop alone),
-//! 4 and 5 × 2 (0.9 to 1.0), four columns written out with sums in order (0.87), adds with saturation (0.7).
+//! A Zen 3 starts 2.9 to 3.2 of the two: 149 to 160 GMAC/s at 3.24 GHz from first-level cache, of which 6 tokens × 2 vectors
+//! make 142 with 64 tokens. Both vectors' products before their adds ([`ByteVector::at_once`]) gained 3 to 6 % in that loop
+//! alone and of a product of 7 and 8 tokens, 16 were between 0.98 and 1.05, 64 the same. Tried there: 2 tokens × 4 vectors
+//! (0.92 to 1.0; 166 in the loop alone), 4 and 5 × 2 (0.9 to 1.0), four columns written out with sums in order (0.87), adds
+//! with saturation (0.7).
 //!
 //! **What is left** of a product with 64 tokens and more: unpacking (3 %), writing outputs, whose rows are pages apart (5 % and
 //! more, the slower the memory is), staging (2 %). Fetching the lines of outputs before they are written changed nothing

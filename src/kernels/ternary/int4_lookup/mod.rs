@@ -10,11 +10,11 @@
 //! and the upper bytes again: three operations. Nothing is lost modulo 2¹⁶, and the sums fit in that for [`NARROW_RUN`]
 //! blocks.
 //!
-//! **Sums in registers.** Of 4 tokens and 2 quads the bytes are in registers, and the i16 in memory: 8 flushes,
-//! 24 operations and 16 stores, took about 27 cycles of a Zen 3, which stores one vector a cycle, and 7 lookups 35. With [`ByteVector::KEEPS_NARROW`] it is 2 tokens,
-//! whose i16 sums stay in registers as well. A byte takes as many lookups as fit, 16, 8 or 4: of activations whose magnitudes
-//! add up to 127 at most in two blocks, in one, or even not in one, which nothing but −8 has. The tables bring what bytes start
-//! from with them, and the codes to come are fetched ahead.
+//! **Sums in registers.** Of 4 tokens and 2 quads the bytes are in registers, and the i16 in memory: 8 flushes, 24 operations
+//! and 16 stores, took about 27 cycles of a Zen 3, which stores one vector a cycle, and 7 lookups 35. With
+//! [`ByteVector::KEEPS_NARROW`] it is 2 tokens, whose i16 sums stay in registers as well. A byte takes as many lookups as fit,
+//! 16, 8 or 4: of activations whose magnitudes add up to 127 at most in two blocks, in one, or even not in one, which nothing
+//! but −8 has. The tables bring what bytes start from with them, and the codes to come are fetched ahead.
 //!
 //! **Cost.** Two columns of a quad and 4 tokens: 4 table loads, 4 lookups, 4 adds, an index load, and 3 of flushing, 16
 //! for 4 · 64 products, where `maddubs` with 4 tokens takes 14 for the half. A block of a token adds about 40 to make
@@ -27,14 +27,14 @@
 //! `vpaddb` alone), 310 to 330 GMAC/s at 3.24 GHz; lookups, adds and their loads alone make 318 to 349 there. The loop is 73 % of
 //! the time with 32 tokens, tables 8, bringing codes in order 7, loading and storing i16 sums 4, outputs and staging 7: 212 to 219
 //! GMAC/s with 64 tokens, 206 with 16, 148 with 4 (31 % of it codes in order), where 4 tokens with i16 sums in memory made 177 to
-//! 184, 178 and 135. From a seven-lookup byte to 8 and 16: 195 to 207; tables of two tokens at once: 0 to 2 %.
+//! 184, 178 and 135. From a seven-lookup byte to 8 and 16: 195 to 207; tables of two tokens at once gained no more than the noise.
 //!
 //! Tried on Zen 3 beside it, loops of the same kind without the outputs:
 //!
 //! - seven lookups with i16 sums in memory written out: no gain, as the stores bind; in assembly in the best order of the
 //!   instructions 0.92;
 //! - chunks of 7, 12 and 14 blocks, and 4 or 8 quads brought in order together, so that a group's tables come from the second level
-//!   once for all of them: within 3 %;
+//!   once for all of them: within the noise;
 //! - 4 tokens and one quad in registers: 0.93 (a table load a lookup);
 //! - bits instead of codes, w = p − m with two indices of four columns and one table of 16 sums for both: as many lookups and
 //!   adds, half the tables, 0.92 to 0.95 of the loop, and bytes that take 12 columns for 14;

@@ -47,6 +47,7 @@ pub(crate) fn detect() -> bool {
 #[cfg(test)]
 mod tests {
     extern crate std;
+    use std::eprintln;
     use std::vec::Vec;
 
     use super::later_passes;
@@ -58,8 +59,9 @@ mod tests {
     #[test]
     fn later_passes_with_all_multiply_adds_and_with_some() {
         if !super::detect() {
-            return;
+            return eprintln!("not tried: this CPU has no avx2");
         }
+        eprintln!("backend avx2");
         for passes in [later_passes::<ALL> as LaterPassesFn, later_passes::<THIRD>] {
             for (log2, start) in (4..=13).flat_map(|log2| [(log2, 0), (log2, 4)]) {
                 let len = start + (3 << log2);
