@@ -5,7 +5,7 @@ use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
 use super::five_trit::recoded::{QUARTER_FACTORS, RECODED_QUARTER, recode};
-use super::int4_lookup::{BLOCK_LOOKUPS, BYTE_LOOKUPS};
+use super::int4_lookup::sizes::{BLOCK_LOOKUPS, BYTE_LOOKUPS};
 
 /// A vector of i32 lanes, each of which holds the four code bytes of a row, or the row's sum.
 ///

@@ -4,7 +4,7 @@ use core::arch::aarch64::*;
 
 use super::int_vector::Rows4;
 use crate::kernels::float::intrinsics;
-use crate::kernels::ternary::int4_lookup::PICK_TERMS;
+use crate::kernels::ternary::int4_lookup::sizes::PICK_TERMS;
 use crate::kernels::ternary::vector::ByteVector;
 
 impl<I> Rows4<I> {

@@ -80,7 +80,7 @@ pub(in crate::kernels::isa) unsafe fn recode(
 }
 
 /// The columns of four fields, four each, as their low and their high nibbles in the order that
-/// [`PICK_TERMS`](crate::kernels::ternary::int4_lookup::PICK_TERMS) picks from: two fields and their negatives. And the totals,
+/// [`PICK_TERMS`](crate::kernels::ternary::int4_lookup::sizes::PICK_TERMS) picks from: two fields and their negatives. And the totals,
 /// which are pairs of columns, with these columns added.
 ///
 /// # Safety

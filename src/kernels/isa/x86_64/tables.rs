@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::isa::x86::lanes128;
-use crate::kernels::ternary::int4_lookup::PICK_TERMS;
+use crate::kernels::ternary::int4_lookup::sizes::PICK_TERMS;
 
 /// See [`ByteVector::make_tables`](crate::kernels::ternary::vector::ByteVector::make_tables); the totals are pairs of
 /// columns.

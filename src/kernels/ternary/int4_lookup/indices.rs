@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{BLOCK_LOOKUPS, QUAD};
+use super::sizes::{BLOCK_LOOKUPS, QUAD};
 use crate::kernels::contract::Panels;
 use crate::kernels::ternary::rows::{Rows, vectors};
 use crate::kernels::ternary::vector::ByteVector;

@@ -44,6 +44,7 @@
 //! - lookups of a step before its adds: no gain.
 
 mod indices;
+pub(crate) mod sizes;
 mod sums;
 
 use core::mem::MaybeUninit;
@@ -51,7 +52,8 @@ use core::ops::Range;
 
 pub(crate) use indices::LookupCodes;
 use indices::{Indices, fetch_next, order};
-use sums::{add_group, add_kept, add_to_sums};
+use sizes::{BLOCK_LOOKUPS, BYTE_LOOKUPS, BYTE_START, KEPT_START, QUAD};
+use sums::{add_group, add_kept, add_to_sums, token_group};
 
 use super::rows::{Rows, vectors};
 use super::sinks::check_lengths;
@@ -69,26 +71,8 @@ pub(crate) const LOOKUP_TOKENS: usize = 32;
 /// Blocks whose tables and indices there are at a time.
 const TABLE_BLOCKS: usize = 12;
 
-/// Lookups of a block.
-pub(crate) const BLOCK_LOOKUPS: usize = BLOCK_COLUMNS / 2;
-
-/// Lookups that a byte takes, and what it starts from: 7 · 16 up and down.
-pub(crate) const BYTE_LOOKUPS: usize = 7;
-const BYTE_START: i32 = 112;
-
-/// What bytes start from where [`ByteVector::make_group_tables`] says how many lookups they take.
-pub(crate) const KEPT_START: usize = 128;
-
 /// Blocks that an i16 takes: 252 · 16 · 8 < 2¹⁵.
 const NARROW_RUN: usize = 21 * TABLE_BLOCKS;
-
-/// Tokens whose sums are in registers together, of two quads.
-const fn token_group<V: ByteVector>() -> usize {
-    if V::KEEPS_NARROW { 2 } else { 4 }
-}
-
-/// Vectors of a quad.
-const QUAD: usize = 4;
 
 /// Bytes of all tables.
 const TABLE_BYTES: usize = LOOKUP_TOKENS * TABLE_BLOCKS * BLOCK_LOOKUPS * 16;
@@ -276,24 +260,3 @@ unsafe fn look_up<V: ByteVector, C: LookupCodes, const R: usize>(
         }
     }
 }
-
-/// What an instruction set makes tables with ([`ByteVector::make_tables`]): of a nibble's two vectors of columns, then their
-/// negatives, for each of a nibble's four bytes, where each entry takes its two terms from; 128 and more is 0.
-pub(crate) const PICK_TERMS: [[[u8; 16]; 2]; 4] = {
-    let mut pick = [[[128; 16]; 2]; 4];
-    let mut i = 0;
-    while i < 64 {
-        let (j, entry) = (i / 16, i % 16);
-        let mut field = 0;
-        while field < 2 {
-            match entry >> (2 * field) & 3 {
-                0 => pick[j][field][entry] = (8 + 4 * field + j) as u8,
-                2 => pick[j][field][entry] = (4 * field + j) as u8,
-                _ => {}
-            }
-            field += 1;
-        }
-        i += 1;
-    }
-    pick
-};

@@ -1,10 +1,15 @@
 //! Lookups and their sums: in bytes, then in i16, at last in the caller's i32.
 
-use super::{BYTE_LOOKUPS, BYTE_START, QUAD, token_group};
+use super::sizes::{BYTE_LOOKUPS, BYTE_START, QUAD};
 use crate::kernels::contract::Panels;
 use crate::kernels::ternary::rows::{place, vectors};
 use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::PANEL_ROWS;
+
+/// Tokens whose sums are in registers together, of two quads.
+pub(super) const fn token_group<V: ByteVector>() -> usize {
+    if V::KEEPS_NARROW { 2 } else { 4 }
+}
 
 /// Lookups that are written out.
 const UNROLLED: usize = 8;

@@ -3,7 +3,7 @@
 use core::arch::wasm32::*;
 
 use crate::kernels::float::intrinsics;
-use crate::kernels::ternary::int4_lookup::PICK_TERMS;
+use crate::kernels::ternary::int4_lookup::sizes::PICK_TERMS;
 use crate::kernels::ternary::vector::{ByteVector, IntVector};
 use crate::layout::{ScaleType, f16_at};
 

@@ -6,7 +6,7 @@ use crate::kernels::isa::x86::arch::*;
 use crate::kernels::isa::x86::lanes128;
 use crate::kernels::ternary::five_trit::nine;
 use crate::kernels::ternary::five_trit::recoded::RECODED_QUARTER;
-use crate::kernels::ternary::int4_lookup::PICK_TERMS;
+use crate::kernels::ternary::int4_lookup::sizes::PICK_TERMS;
 use crate::kernels::ternary::vector::{ByteVector, IntVector};
 use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;

@@ -3,7 +3,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::ternary::int4_lookup::{BLOCK_LOOKUPS, KEPT_START};
+use crate::kernels::ternary::int4_lookup::sizes::{BLOCK_LOOKUPS, KEPT_START};
 use crate::layout::two_bit::BLOCK_COLUMNS;
 
 /// Where an entry takes its two terms from, for each of a nibble's four bytes: of fours that hold a field, anything, its
