@@ -40,6 +40,8 @@ struct Plan<C>(core::marker::PhantomData<C>);
 
 impl<C: ConstConference> Plan<C> {
     const Q: usize = C::CONFERENCE.q;
+    /// Blocks, and rows of a half.
+    const HALF: usize = Self::Q + 1;
     const PAIRS: usize = C::CONFERENCE.pairs;
 
     /// Rows a and −a.
@@ -58,7 +60,7 @@ unsafe fn register<V: Vector, C: ConstConference>(x: *mut f32, stride: usize, mi
     unsafe {
         let v = u.add(MAX_HALF);
         unroll!(I in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 => {
-            if I <= Plan::<C>::Q {
+            if I < Plan::<C>::HALF {
                 let a = V::load(x.add(const { C::CONFERENCE.place(C::SPLIT, I, 0) } * stride));
                 let b = V::load(x.add(const { C::CONFERENCE.place(C::SPLIT, I, 1) } * stride));
                 u.add(I).write(a.add(b));

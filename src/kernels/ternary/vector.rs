@@ -234,7 +234,7 @@ pub(crate) unsafe trait ByteVector: IntVector {
     unsafe fn times(self, q: Self) -> Self;
     /// `madd`: i16 lanes times others, two neighbours added to an i32.
     unsafe fn times_i16(self, other: Self) -> Self;
-    /// Recodes the int4 activations of a quarter as [`five_trit::maddubs`](super::five_trit::maddubs) says; returns
+    /// Recodes the int4 activations of a quarter as [`five_trit::recoding`](super::five_trit) says; returns
     /// their sum.
     #[inline(always)]
     unsafe fn recode(q: &[i8; QUARTER_COLUMNS], recoded: &mut [u8; RECODED_QUARTER]) -> i32 {

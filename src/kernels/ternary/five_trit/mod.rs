@@ -12,7 +12,9 @@ pub(crate) mod matrix;
 pub(crate) mod multiply_add;
 pub(crate) mod nine;
 mod portable;
+mod quarter;
 pub(crate) mod recoded;
+mod recoding;
 mod tile_codes;
 
 use core::ops::Range;

@@ -1,5 +1,5 @@
 //! Recoded int4 activations. With them, `FiveTrit` bytes are multiplied without bringing out a digit; what
-//! they hold is said in [`dot_u8s8`](super::dot_u8s8) and [`maddubs`](super::maddubs).
+//! they hold is said in [`dot_u8s8`](super::dot_u8s8) and [`recoding`](super::recoding).
 
 use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS};
 
