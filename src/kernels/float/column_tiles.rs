@@ -10,11 +10,17 @@
 //! tile, 0.51, and with blocks of rows and their stores from the last row to the first, 0.48. AVX-512: with tiles of a line 28·512 takes
 //! 0.34 instead of 0.26, and 36·512 0.39 instead of 0.33; without, from the last row to the first, 0.25 and 0.32.
 //!
-//! **Columns of a tile** of rows that crowd, on Zen 3, the factor alone, ns an element, for 1, 2, 4 and 8 lines of each row: 28·512
-//! 0.39, 0.34, 0.29, 0.29; 36·512 0.44, 0.38, 0.32, 0.32; 60·512 0.73, 0.67, 0.59, 0.61. Of the whole transform, 0.69 and 0.62, 0.75
-//! and 0.67 with 1 line and with 8 or 4 (and sums by halves). Each call of the kernel begins with a product for each row, and to read or write 28 lines 2 KiB apart is mostly waiting. Prefetching 2 to 8 lines ahead on the
-//! way back, or 8 to 14 lines of the next tile, gains nothing. 12·1024 and 20·512, which crowd a cache of 8 ways but not one of
-//! 12, would take 0.20 instead of 0.32 and 0.30 instead of 0.37.
+//! **Columns of a tile** of rows that crowd, on Zen 3, the factor alone, ns an element, for 1, 2, 4 and 8 lines of each row:
+//! 28·512 0.39, 0.34, 0.29, 0.29; 36·512 0.44, 0.38, 0.32, 0.32. Of the whole transform, 0.69 and 0.62, 0.75 and 0.67 with 1
+//! line and with 8 or 4 (and sums by halves). Each call of the kernel begins with a product for each row, and to read or write
+//! 28 lines 2 KiB apart is mostly waiting. Prefetching 2 to 8 lines ahead on the way back, or 8 to 14 lines of the next tile,
+//! gains nothing.
+//!
+//! **Orders above 36** go without: on Zen 3, AVX2, whole transforms then take 0.86 to 0.95 of the time for 44, 60 in pairs and
+//! 140 at strides of 128 to 512, 0.70 to 0.85 for 40, 52, 60, 108, 156 and 172, with SSE4.1 0.90 to 1.02; 44·1024 was between
+//! 0.88 and 1.17. For 28 and 36 the tile stays: without it they take 1.3 and 1.4 times as long at stride 512. **Rows that need
+//! 9 to 12 ways** go without, too, though this CPU has 8: with tiles 20·512 takes 1.3 times as long, 36·256 1.4 times, 12·1024
+//! 0.9 to 1.1 times.
 
 use core::mem::MaybeUninit;
 
@@ -31,9 +37,13 @@ const COLUMNS: usize = 16;
 struct Line([f32; COLUMNS]);
 
 /// Lines of a way of the nearest cache, and its ways on the CPUs with most of them: of rows that fill 9 to 12
-/// ways the copies make 20·512 and 36·256 18 to 25 % slower where there are 12.
+/// ways the copies make 20·512 and 36·256 18 to 25 % slower where there are 12, and more where there are 8.
 const SETS: usize = 64;
 const WAYS: usize = 12;
+
+/// Largest order whose kernel goes over the rows themselves several times; those of larger ones take what they read to the stack
+/// first, and a tile would be one copy more.
+const DIRECT: usize = 36;
 
 /// Whether so many rows, whole lines apart, fall into too few sets.
 fn is_crowded(order: usize, stride: usize) -> bool {
@@ -62,7 +72,7 @@ pub(crate) unsafe fn columns<V: Vector>(
         transform::sign_columns(x, stride, matrix, scale);
         return;
     }
-    let crowded = V::LANES < COLUMNS && is_crowded(order, stride);
+    let crowded = V::LANES < COLUMNS && order <= DIRECT && is_crowded(order, stride);
     if stride.is_multiple_of(V::LANES) && !crowded {
         for run in x.chunks_exact_mut(order * stride) {
             // SAFETY: the caller's: a kernel for the matrix and of so many lanes, on a CPU that has its features.
