@@ -12,8 +12,8 @@
 //! - **Exact everywhere.** The same input gives the same bits on every backend, for every way of cutting the work.
 //!   [`mod@reference`] is the paper's arithmetic, written apart from all backends.
 //! - **Every shape.** Any N, K ≥ 1, any M ≥ 0; transform lengths are named, never padded.
-//! - **The host's memory and threads.** No allocation, no threads, no global state but the cached choice of
-//!   [`Backend`] (and, on CPUs with AMX, Linux's permission to use tiles). Workspace by query, initialised or not; any
+//! - **The host's memory and threads.** No allocation, no threads, no global state but what was asked of the CPU once, as for
+//!   the best [`Backend`] (and, where it has AMX, Linux's permission to use tiles). Workspace by query, initialised or not; any
 //!   range of tokens or outputs by argument. 96 KiB of stack are enough.
 //! - `no_std`. What holds in which floating-point environment, and which values are checked: [`stages`].
 //!
