@@ -20,10 +20,9 @@
 
 use core::ops::{Add, Neg, Sub};
 
-use super::constructions::Field;
-use super::families::Family;
+use super::constructions::{Construction, Field};
 use super::paley_pairs::Term;
-use super::sign_matrix::{Direction, SignRows};
+use super::sign_matrix::SignRows;
 
 /// Most pairs ±a: those of q = 17.
 pub(crate) const MAX_PAIRS: usize = 8;
@@ -97,6 +96,7 @@ impl Conference {
     }
 
     /// The matrix times a column.
+    #[inline(never)]
     pub(crate) fn product<T: Copy + Add<Output = T> + Sub<Output = T> + Neg<Output = T>>(
         &self,
         split: bool,
@@ -148,13 +148,21 @@ impl Conference {
 
 static CONFERENCES: [Conference; 2] = [Conference::new(13), Conference::new(17)];
 
+const PALEY2_OF_28: [u32; 28] = Construction::Paley2(Field::prime(13)).pack(28, false);
+const SPLIT_OF_28: [u32; 28] = Construction::Paley2Split(Field::prime(13)).pack(28, false);
+const PALEY2_OF_36: [u32; 2 * 36] = Construction::Paley2(Field::prime(17)).pack(36, false);
+const SPLIT_OF_36: [u32; 2 * 36] = Construction::Paley2Split(Field::prime(17)).pack(36, false);
+
+/// The matrices with one of [`CONFERENCES`]: which one, whether the first members of the blocks are before the second ones, and
+/// the rows. Not taken from the families, all of whose tables would come with them.
+static MATRICES: [(usize, bool, &[u32]); 4] =
+    [(0, false, &PALEY2_OF_28), (0, true, &SPLIT_OF_28), (1, false, &PALEY2_OF_36), (1, true, &SPLIT_OF_36)];
+
 /// The conference matrix in this matrix, if it is one of orders 28 and 36, and whether the first members of the blocks are
-/// before the second ones.
+/// before the second ones. All of them are symmetric.
 pub(crate) fn find(matrix: SignRows<'_>) -> Option<(&'static Conference, bool)> {
-    let conference = CONFERENCES.iter().find(|conference| 2 * conference.q + 2 == matrix.order())?;
-    // Neither is another orientation of itself: both are symmetric.
-    let split = [(Family::Paley2, false), (Family::QuaRot, true)].into_iter().find(|(family, _)| {
-        family.matrix(matrix.order()).is_ok_and(|table| table.oriented(Direction::Forward) == matrix)
-    })?;
-    Some((conference, split.1))
+    MATRICES.iter().find_map(|&(conference, split, rows)| {
+        let conference = &CONFERENCES[conference];
+        (SignRows::from_parts(2 * conference.q + 2, rows) == matrix).then_some((conference, split))
+    })
 }

@@ -67,22 +67,24 @@ unsafe fn register<V: Vector, C: ConstConference>(x: *mut f32, stride: usize, mi
                 v.add(I).write(b.sub_from(minus, a));
             }
         });
-        // Behind the black box are others, as far as the compiler knows: it would keep some of them elsewhere.
-        let u = core::hint::black_box(u);
-        half::<V, C, 0>(x, stride, u, u.add(MAX_HALF), minus, scale);
-        let u = core::hint::black_box(u);
-        half::<V, C, 1>(x, stride, u.add(MAX_HALF), u, minus, scale);
+        // The rows of a member are as far from each other as those of the other one.
+        let second = const { C::CONFERENCE.place(C::SPLIT, 0, 1) } * stride;
+        let one = V::splat(core::hint::black_box(1.0));
+        for (x, z, w, sign) in [(x, u, v, one), (x.add(second), v, u, minus)] {
+            // Behind the black box are others, as far as the compiler knows: it would keep some of them elsewhere.
+            half::<V, C>(x, stride, core::hint::black_box(z), w, (sign, minus), scale);
+        }
     }
 }
 
-/// The rows of one member of all blocks, from z and the other half.
+/// The rows of one member of all blocks, from z and ± the other half; the first one is at `x`.
 #[inline(always)]
-unsafe fn half<V: Vector, C: ConstConference, const MEMBER: usize>(
+unsafe fn half<V: Vector, C: ConstConference>(
     x: *mut f32,
     stride: usize,
     z: *const V,
     w: *const V,
-    minus: V,
+    (sign, minus): (V, V),
     scale: V,
 ) {
     // SAFETY: the module's contract; q + 1 registers in each half and the rows of `register`.
@@ -97,8 +99,8 @@ unsafe fn half<V: Vector, C: ConstConference, const MEMBER: usize>(
                 sums = [sums[0].add(e[K]), plus_minus(sums[1], e[K], Plan::<C>::row(K).zero_negative, minus)];
             }
         });
-        finish::<V, C, MEMBER>(x, stride, 0, sums[0], w, minus, scale);
-        finish::<V, C, MEMBER>(x, stride, 1, sums[1], w, minus, scale);
+        finish::<V, C>(x, stride, 0, sums[0], w, sign, scale);
+        finish::<V, C>(x, stride, 1, sums[1], w, sign, scale);
         let starts = [infinity.add(zero), zero.sub_from(minus, infinity)];
         unroll!(A in 1 2 3 4 5 6 7 8 => {
             if A <= Plan::<C>::PAIRS {
@@ -117,8 +119,8 @@ unsafe fn half<V: Vector, C: ConstConference, const MEMBER: usize>(
                 let first = plus_minus(first, z.add(1 + Plan::<C>::Q - A).read(), row.other_negative, minus);
                 let second = plus_minus(even, odd, !row.first_negative, minus);
                 let second = plus_minus(second, z.add(1 + A).read(), row.other_negative, minus);
-                finish::<V, C, MEMBER>(x, stride, 1 + A, first, w, minus, scale);
-                finish::<V, C, MEMBER>(x, stride, 1 + Plan::<C>::Q - A, second, w, minus, scale);
+                finish::<V, C>(x, stride, 1 + A, first, w, sign, scale);
+                finish::<V, C>(x, stride, 1 + Plan::<C>::Q - A, second, w, sign, scale);
             }
         });
     }
@@ -131,20 +133,20 @@ unsafe fn plus_minus<V: Vector>(sum: V, term: V, negative: bool, minus: V) -> V 
     unsafe { if negative { term.sub_from(minus, sum) } else { sum.add(term) } }
 }
 
-/// What a member of block `i` has of the other half, the scale, and the store.
+/// What a member of block `i` has of the other half, the scale, and the store. With ±1 as a factor both members have the same code.
 #[inline(always)]
-unsafe fn finish<V: Vector, C: ConstConference, const MEMBER: usize>(
+unsafe fn finish<V: Vector, C: ConstConference>(
     x: *mut f32,
     stride: usize,
     i: usize,
     sum: V,
     w: *const V,
-    minus: V,
+    sign: V,
     scale: V,
 ) {
     // SAFETY: the module's contract; a block of the rows and of the half that `register` says.
     unsafe {
-        let y = plus_minus(sum, w.add(i).read(), MEMBER == 1, minus);
-        y.mul(scale).store(x.add(C::CONFERENCE.place(C::SPLIT, i, MEMBER) * stride));
+        let y = w.add(i).read().mul_add(sign, sum);
+        y.mul(scale).store(x.add(C::CONFERENCE.place(C::SPLIT, i, 0) * stride));
     }
 }
