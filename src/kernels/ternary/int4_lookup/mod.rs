@@ -110,6 +110,8 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
     const { assert!(size_of::<V::Totals>() <= 16 && size_of::<V>() == 4 * V::ROWS) };
     const { assert!(TABLE_BLOCKS.is_multiple_of(C::UNPACKED_BLOCKS) && C::UNPACKED_BLOCKS <= 4) };
     let quads = vectors::<V>(panels).div_ceil(QUAD);
+    // One more than there are, rather than code for a single one.
+    let quads = if V::KEEPS_NARROW { quads.next_multiple_of(2) } else { quads };
     let scratch = scratch.0.as_mut_ptr().cast::<u8>();
     // The scratch starts at a cache line, and so do its parts.
     let tables = scratch.cast::<[u8; 16]>();
@@ -149,7 +151,7 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
                     );
                     quad += 2;
                 }
-                if quad < quads {
+                if !V::KEEPS_NARROW && quad < quads {
                     look_up::<V, C, 1>(
                         panels,
                         quad,
@@ -249,13 +251,12 @@ unsafe fn look_up<V: ByteVector, C: LookupCodes, const R: usize>(
             let tables = tables.add(group * lookups);
             let narrow = narrow.as_mut_ptr().add(quad * tokens + group);
             if V::KEEPS_NARROW {
-                match (tokens - group, byte_lookups[group / token_group::<V>()]) {
-                    (1, 16) => add_kept::<V, R, 1, 16>(first, lookups, tables, narrow, tokens),
-                    (1, 8) => add_kept::<V, R, 1, 8>(first, lookups, tables, narrow, tokens),
-                    (1, _) => add_kept::<V, R, 1, 4>(first, lookups, tables, narrow, tokens),
-                    (_, 16) => add_kept::<V, R, 2, 16>(first, lookups, tables, narrow, tokens),
-                    (_, 8) => add_kept::<V, R, 2, 8>(first, lookups, tables, narrow, tokens),
-                    _ => add_kept::<V, R, 2, 4>(first, lookups, tables, narrow, tokens),
+                let fit = byte_lookups[group / token_group::<V>()];
+                match (tokens - group, fit) {
+                    (2.., 16) => add_kept::<V, R, 2>(first, lookups, tables, narrow, tokens, 16),
+                    (2.., 8) => add_kept::<V, R, 2>(first, lookups, tables, narrow, tokens, 8),
+                    (2.., _) => add_kept::<V, R, 2>(first, lookups, tables, narrow, tokens, 4),
+                    _ => add_kept::<V, R, 1>(first, lookups, tables, narrow, tokens, fit),
                 }
                 continue;
             }

@@ -12,7 +12,7 @@ pub(super) const fn token_group<V: ByteVector>() -> usize {
 }
 
 /// Lookups that are written out.
-const UNROLLED: usize = 8;
+const UNROLLED: usize = 4;
 
 /// Looks all of `R` quads' indices up for `G` tokens.
 ///
@@ -44,19 +44,21 @@ pub(super) unsafe fn add_group<V: ByteVector, const R: usize, const G: usize>(
     }
 }
 
-/// The same with the i16 sums in registers throughout, of tables whose bytes take `N` lookups; `lookups` is a multiple of it.
+/// The same with the i16 sums in registers throughout, of tables whose bytes take so many lookups, a multiple of [`UNROLLED`] that
+/// divides `lookups`.
 ///
 /// # Safety
 /// As [`add_group`].
 #[inline(always)]
-pub(super) unsafe fn add_kept<V: ByteVector, const R: usize, const G: usize, const N: usize>(
+pub(super) unsafe fn add_kept<V: ByteVector, const R: usize, const G: usize>(
     indices: [*const V; R],
     lookups: usize,
     tables: *const [u8; 16],
     narrow: *mut [V; 2],
     tokens: usize,
+    byte_lookups: usize,
 ) {
-    debug_assert!(lookups.is_multiple_of(N));
+    debug_assert!(lookups.is_multiple_of(byte_lookups) && byte_lookups.is_multiple_of(UNROLLED));
     // SAFETY: the features, indices, tables and sums, as promised.
     unsafe {
         let mut kept = [[[V::splat(0); 2]; R]; G];
@@ -65,10 +67,10 @@ pub(super) unsafe fn add_kept<V: ByteVector, const R: usize, const G: usize, con
                 *kept = narrow.add(r * tokens + g).read();
             }
         }
-        for first in (0..lookups).step_by(N) {
+        for first in (0..lookups).step_by(byte_lookups) {
             let mut sums = [[V::splat(0); R]; G];
-            for first in (first..first + N).step_by(UNROLLED.min(N)) {
-                for at in 0..UNROLLED.min(N) {
+            for first in (first..first + byte_lookups).step_by(UNROLLED) {
+                for at in 0..UNROLLED {
                     add_lookup(indices, tables, first + at, &mut sums);
                 }
             }
