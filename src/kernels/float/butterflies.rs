@@ -86,6 +86,8 @@ pub(crate) unsafe fn butterflies<V: Vector>(
 
 /// Where the first pass reads: the element's index, and where it will be written.
 trait Load<V>: Copy {
+    /// Whether [`Vector::DOUBLE_GROUPS`] counts: for each other way to load, as much code again would save 2 %.
+    const DOUBLES: bool = false;
     unsafe fn load(self, index: usize, x: *const f32) -> V;
 }
 
@@ -93,6 +95,8 @@ trait Load<V>: Copy {
 struct InPlace;
 
 impl<V: Vector> Load<V> for InPlace {
+    const DOUBLES: bool = V::DOUBLE_GROUPS;
+
     #[inline(always)]
     unsafe fn load(self, _: usize, x: *const f32) -> V {
         // SAFETY: the module's contract.
@@ -184,7 +188,7 @@ impl<V: Vector> FirstPass<V> {
 
     /// All stages of whole runs of 2^log2, at least a register each.
     #[inline(always)]
-    unsafe fn run(self, prologue: impl Load<V>, x: &mut [MaybeUninit<f32>], log2: u32) {
+    unsafe fn run<L: Load<V>>(self, prologue: L, x: &mut [MaybeUninit<f32>], log2: u32) {
         let between = log2 - V::LOG2;
         // SAFETY: the module's contract; 2^log2 is whole groups of 2^stages registers.
         unsafe {
@@ -197,16 +201,16 @@ impl<V: Vector> FirstPass<V> {
                 (2, true) => return self.neighbours::<4, true>(prologue, 0, x),
                 (3, true) => return self.neighbours::<8, true>(prologue, 0, x),
                 (4, true) if V::PASS > 3 => return self.neighbours::<16, true>(prologue, 0, x),
-                (4, true) if V::DOUBLE_GROUPS => return self.double_groups::<8, true>(prologue, 0, x),
+                (4, true) if L::DOUBLES => return self.double_groups::<8, true>(prologue, 0, x),
                 _ => {}
             }
             // Where a block of all of L1 saves a pass.
             let block = match log2 {
-                13 | 16 if V::DOUBLE_GROUPS => 13,
+                13 | 16 if L::DOUBLES => 13,
                 _ => log2.min(BLOCK),
             };
             let between = block - V::LOG2;
-            let stages = if V::DOUBLE_GROUPS && between % 3 == 1 { 4 } else { first_share(between, V::PASS) };
+            let stages = if L::DOUBLES && between % 3 == 1 { 4 } else { first_share(between, V::PASS) };
             // A long run block after block, and at last what is left to do on the whole of it; short runs a block together.
             let (long, log2_piece, log2_part) = (log2 > block, log2.max(BLOCK), block.max(BLOCK));
             for (i, piece) in x.chunks_mut(1 << log2_piece).enumerate() {
@@ -215,7 +219,7 @@ impl<V: Vector> FirstPass<V> {
                     match stages {
                         2 => self.neighbours::<4, false>(prologue, at, part),
                         4 if V::PASS > 3 => self.neighbours::<16, false>(prologue, at, part),
-                        4 if V::DOUBLE_GROUPS => self.double_groups::<8, false>(prologue, at, part),
+                        4 if L::DOUBLES => self.double_groups::<8, false>(prologue, at, part),
                         _ => self.neighbours::<8, false>(prologue, at, part),
                     }
                     if V::LOG2 + stages < block {

@@ -102,18 +102,8 @@ impl Pieces for Digits {
             let mut narrow = [[V::splat(0); R]];
             let mut quarter = Quarter::new(self.run + first);
             let next = rows.vector::<V>(0).wrapping_add(ahead);
-            match steps {
-                [a, b, c, d] if V::PINS && quarter.bit == 0 => {
-                    add_digits(rows, &mut quarter, next, (0, a), &mut narrow);
-                    add_digits(rows, &mut quarter, next, (1, b), &mut narrow);
-                    add_digits(rows, &mut quarter, next, (2, c), &mut narrow);
-                    add_digits(rows, &mut quarter, next, (3, d), &mut narrow);
-                }
-                _ => {
-                    for step in steps.iter().enumerate() {
-                        add_digits(rows, &mut quarter, next, step, &mut narrow);
-                    }
-                }
+            for step in steps.iter().enumerate() {
+                add_digits(rows, &mut quarter, next, step, &mut narrow);
             }
             let mut wide = [[V::splat(0); R]];
             widen(&mut wide, narrow);

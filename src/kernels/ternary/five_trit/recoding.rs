@@ -89,18 +89,8 @@ impl Pieces for Recoding {
             let mut sums = [V::splat(0); R];
             let mut quarter = Quarter::new(self.run + first);
             let next = rows.vector::<V>(0).wrapping_add(ahead);
-            match steps {
-                [a, b, c, d] if V::PINS && quarter.bit == 0 => {
-                    add_recoded(rows, &mut quarter, next, (0, a), &mut sums);
-                    add_recoded(rows, &mut quarter, next, (1, b), &mut sums);
-                    add_recoded(rows, &mut quarter, next, (2, c), &mut sums);
-                    add_recoded(rows, &mut quarter, next, (3, d), &mut sums);
-                }
-                _ => {
-                    for step in steps.iter().enumerate() {
-                        add_recoded(rows, &mut quarter, next, step, &mut sums);
-                    }
-                }
+            for step in steps.iter().enumerate() {
+                add_recoded(rows, &mut quarter, next, step, &mut sums);
             }
             let bias = -3 * 128 * steps.len() as i32;
             let bias = V::splat(bias << 16 | bias & 0xffff);
