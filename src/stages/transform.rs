@@ -7,7 +7,8 @@
 //!
 //! **Order of the float operations**, the same on every backend: signs; butterflies in ascending stride; outer
 //! factors from the innermost to the outermost, each in groups of four columns or, for the large Paley I matrices, in
-//! pairs of rows and columns, or, for Paley II of order 28 and 36, by two products of half the order; one product with `1/√n` (rounded to f32) at the very end.
+//! pairs of rows and columns, or, for Paley II of order 28 and 36, by two products of half the order; one product with
+//! `1/√n` (rounded to f32) at the very end.
 
 use core::mem::MaybeUninit;
 

@@ -8,7 +8,8 @@
 //! any mixture that was tried, and stores once in 1.3 cycles at most. With groups of four columns, of which the second block
 //! of rows loads what the first one stored, order 28 has 457 of them, here 379, and takes 0.18 ns an element instead of 0.22; 36
 //! 0.20 instead of 0.25 (tables with all first members first, 0.21 instead of 0.27). In groups of four, blocks that make
-//! their sums again from the stored sums and differences of pairs, with half as many stores, were no faster.
+//! their sums again from the stored sums and differences of pairs, with half as many stores, were no faster. All of this was
+//! measured with code of its own for each member; that both share it since halves the code, and was not measured.
 
 use core::mem::MaybeUninit;
 

@@ -37,7 +37,7 @@
 //! to the front and spills them, 0.7 of the speed of the loop. In cache the piece makes 95 GMAC/s where the loop made 85, and 66 for 51
 //! while the neighbour was busier.
 //!
-//! One distance and number of panels serves all CPUs. On the same machine, two runs:
+//! There is one distance and number of panels for all CPUs. On the same machine, two runs:
 //!
 //! | panels, bytes ahead, cache level | 2560 columns | 4096 | 6912 | 14336 |
 //! |---|---|---|---|---|
