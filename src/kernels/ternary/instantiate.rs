@@ -50,8 +50,7 @@ macro_rules! dot_products {
 }
 pub(crate) use dot_products;
 
-/// Products with `maddubs`, and by table for int4 from so many tokens on; one token of int4 has a kernel of its own for
-/// `FiveTrit`.
+/// Products with `maddubs`, and by table for int4 from so many tokens on; one token of int4 has kernels of its own.
 macro_rules! maddubs_products {
     (
         $vector:ty, $features:literal,
@@ -70,6 +69,11 @@ macro_rules! maddubs_products {
             _ => ternary::instantiate::too_many_tokens
         }
         ternary::instantiate::any_tokens! {
+            two_bit_few = two_bit::maddubs [one_token_int4 several_tokens],
+            $vector, $features, inline(never), 1 => $two_one;
+            _ => two_bit
+        }
+        ternary::instantiate::any_tokens! {
             five_trit = five_trit::maddubs [one_token several_tokens],
             $vector, $features, inline(never), 1 => $five_one $(, $five_tokens => $five_rows)+;
             _ => ternary::instantiate::too_many_tokens
@@ -82,7 +86,7 @@ macro_rules! maddubs_products {
 
         let two_bit_int8 = ternary::instantiate::tile_kernels!(two_bit, $features, TWO_TILE);
         let two_bit_int4 = ternary::instantiate::lookup_kernels!(
-            two_bit, ternary::two_bit::TwoBitCodes, $vector, $features, TWO_TILE, $two_min
+            two_bit_few, ternary::two_bit::TwoBitCodes, $vector, $features, TWO_TILE, $two_min
         );
         let five_trit_int8 = ternary::instantiate::tile_kernels!(five_trit, $features, FIVE_TILE);
         let five_trit_int4 = ternary::instantiate::lookup_kernels!(

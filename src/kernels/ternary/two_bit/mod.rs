@@ -3,13 +3,16 @@
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, unused_imports))]
 pub(crate) mod by_element;
 pub(crate) mod dot_u8s8;
+mod in_place;
 mod lookup_codes;
 pub(crate) mod maddubs;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, unused_imports))]
 pub(crate) mod matrix;
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
 pub(crate) mod multiply_add;
+mod piece;
 mod portable;
+mod recoding;
 mod tile_codes;
 
 pub(crate) use portable::PORTABLE;
