@@ -76,11 +76,12 @@ pub(crate) unsafe fn one_token_int4<V: ByteVector, S: Sink, const R: usize>(
 fn recode(q: &[i8; BLOCK_COLUMNS]) -> Recoded {
     let mut next = [0; BLOCK_COLUMNS];
     next[..BLOCK_COLUMNS - 4].copy_from_slice(&q[4..]);
-    let mut recoded = *q;
-    for (i, (recoded, next)) in recoded.iter_mut().zip(next).enumerate() {
-        let times = if i < BLOCK_COLUMNS - 4 { recoded.wrapping_mul(4) } else { *recoded };
-        *recoded = times.wrapping_sub(next);
+    let mut recoded = [0; BLOCK_COLUMNS];
+    for (recoded, (q, next)) in recoded.iter_mut().zip(q.iter().zip(next)) {
+        let twice = q.wrapping_add(*q);
+        *recoded = twice.wrapping_add(twice).wrapping_sub(next);
     }
+    recoded[BLOCK_COLUMNS - 4..].copy_from_slice(&q[BLOCK_COLUMNS - 4..]);
     recoded
 }
 
