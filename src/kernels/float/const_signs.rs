@@ -29,14 +29,18 @@ pub(crate) unsafe fn columns<V: Vector, K: ConstMatrix>(
     x: *mut f32,
     stride: usize,
     count: usize,
+    runs: usize,
     scale: f32,
 ) {
     // SAFETY: the module's contract; `count` is whole registers.
     unsafe {
         let minus = V::splat(core::hint::black_box(-1.0));
         let scale = V::splat(scale);
-        for column in (0..count).step_by(V::LANES) {
-            register::<V, K>(x.add(column), stride, minus, scale);
+        for run in 0..runs {
+            let x = x.add(run * K::ORDER * stride);
+            for column in (0..count).step_by(V::LANES) {
+                register::<V, K>(x.add(column), stride, minus, scale);
+            }
         }
     }
 }

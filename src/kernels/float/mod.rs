@@ -109,12 +109,13 @@ macro_rules! float_kernels {
                         x: *mut f32,
                         stride: usize,
                         count: usize,
+                        runs: usize,
                         _: $crate::matrices::SignRows<'_>,
                         scale: f32,
                     ) {
                         // SAFETY: this function has the features; its callers keep the contract of a `Kernel`.
                         unsafe {
-                            $crate::kernels::float::const_signs::columns::<$vector, M>(x, stride, count, scale)
+                            $crate::kernels::float::const_signs::columns::<$vector, M>(x, stride, count, runs, scale)
                         }
                     }
                     self.0 = signs::<M>;
@@ -126,13 +127,14 @@ macro_rules! float_kernels {
                         x: *mut f32,
                         stride: usize,
                         count: usize,
+                        runs: usize,
                         matrix: $crate::matrices::SignRows<'_>,
                         scale: f32,
                     ) {
                         // SAFETY: as above.
                         unsafe {
                             $crate::kernels::float::paley_pairs::columns::<$vector, P>(
-                                x, stride, count, matrix, scale,
+                                x, stride, count, runs, matrix, scale,
                             )
                         }
                     }
@@ -145,11 +147,14 @@ macro_rules! float_kernels {
                         x: *mut f32,
                         stride: usize,
                         count: usize,
+                        runs: usize,
                         _: $crate::matrices::SignRows<'_>,
                         scale: f32,
                     ) {
                         // SAFETY: as above.
-                        unsafe { $crate::kernels::float::conference::columns::<$vector, C>(x, stride, count, scale) }
+                        unsafe {
+                            $crate::kernels::float::conference::columns::<$vector, C>(x, stride, count, runs, scale)
+                        }
                     }
                     self.0 = halves::<C>;
                 }
@@ -160,12 +165,13 @@ macro_rules! float_kernels {
                 x: *mut f32,
                 stride: usize,
                 count: usize,
+                runs: usize,
                 matrix: $crate::matrices::SignRows<'_>,
                 scale: f32,
             ) {
                 // SAFETY: as above.
                 unsafe {
-                    $crate::kernels::float::sign_sums::columns::<$vector>(x, stride, count, matrix, scale)
+                    $crate::kernels::float::sign_sums::columns::<$vector>(x, stride, count, runs, matrix, scale)
                 }
             }
 

@@ -59,6 +59,7 @@ pub(crate) unsafe fn columns<V: Vector, F: ConstPairing>(
     x: *mut f32,
     stride: usize,
     count: usize,
+    runs: usize,
     matrix: SignRows<'_>,
     scale: f32,
 ) {
@@ -67,8 +68,11 @@ pub(crate) unsafe fn columns<V: Vector, F: ConstPairing>(
     // SAFETY: the module's contract; `count` is whole registers.
     unsafe {
         let minus = V::splat(core::hint::black_box(-1.0));
-        for column in (0..count).step_by(V::LANES) {
-            register::<V, F>(x.add(column), stride, transposed, minus, V::splat(scale));
+        for run in 0..runs {
+            let x = x.add(run * matrix.order() * stride);
+            for column in (0..count).step_by(V::LANES) {
+                register::<V, F>(x.add(column), stride, transposed, minus, V::splat(scale));
+            }
         }
     }
 }
