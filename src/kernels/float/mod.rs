@@ -97,6 +97,7 @@ macro_rules! float_kernels {
         unsafe fn sign_columns(
             x: &mut [f32],
             stride: usize,
+            stages: u32,
             matrix: $crate::matrices::SignRows<'_>,
             scale: f32,
         ) {
@@ -178,7 +179,13 @@ macro_rules! float_kernels {
             let mut choice = Choice(any);
             $crate::matrices::const_matrices::visit(matrix, &mut choice);
             // SAFETY: the caller's: the CPU has the features, and `x` is whole runs.
-            unsafe { $crate::kernels::float::column_tiles::columns::<$vector>(x, stride, choice.0, matrix, scale) }
+            unsafe {
+                $crate::kernels::float::column_tiles::columns::<$vector>(x, stride, stages, choice.0, matrix, scale)
+            }
+        }
+
+        fn stages_of_columns(order: usize, stride: usize) -> u32 {
+            $crate::kernels::float::column_tiles::stages::<$vector>(order, stride)
         }
     };
 
