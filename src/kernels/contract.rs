@@ -38,10 +38,16 @@ pub(crate) struct Kernels {
     pub(crate) butterflies:
         unsafe fn(prologue: Prologue<'_>, x: &mut [MaybeUninit<f32>], log2: u32, scale: f32),
 
-    /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: replace every
-    /// column `c` by `matrix · c`, in the order that [`super::scalar::transform::sign_columns`] names, then
-    /// every element `· scale`. `x.len()` is a multiple of `order · stride`.
-    pub(crate) sign_columns: unsafe fn(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32),
+    /// On each contiguous run of `order · stride` elements, seen as `order` rows of `stride`: the last `stages` of a row's
+    /// butterflies; then replace every column `c` by `matrix · c`, in the order that [`super::scalar::transform::sign_columns`]
+    /// names, then every element `· scale`. `x.len()` is a multiple of `order · stride`, `stages` is 0 or what the next
+    /// function says.
+    pub(crate) sign_columns:
+        unsafe fn(x: &mut [f32], stride: usize, stages: u32, matrix: SignRows<'_>, scale: f32),
+
+    /// How many of the last stages of butterflies on rows of `stride` elements are best left to `sign_columns`: 0 unless
+    /// `stride` is a power of two, and no more than it has.
+    pub(crate) stages_of_columns: fn(order: usize, stride: usize) -> u32,
 
     /// `q[i] = clamp(round_half_even(x[i] · factor), −128, 127)`; returns `Σ q`. Same lengths, `q` is written; every
     /// `|x[i] · factor|` below 2^31, which a row's own factor keeps by far: at most 127, or √7 · K.

@@ -219,6 +219,27 @@ fn butterflies_from_a_prologue() {
     });
 }
 
+/// With the stages of the butterflies that sign_columns does, and without.
+#[test]
+fn stages_of_columns() {
+    on_every_backend(|kernels| {
+        for (order, log2) in [(28, 9), (36, 9), (36, 10), (20, 10), (28, 11)] {
+            let stages = (kernels.stages_of_columns)(order, 1 << log2);
+            let matrix = Family::QuaRot.matrix(order).unwrap().oriented(Direction::Forward);
+            let mut x = painted(order << log2, u64::from(log2));
+            let mut plain = x.clone();
+            // SAFETY: the backend is available; whole runs.
+            unsafe {
+                (kernels.butterflies)(Prologue::IN_PLACE, uninit(&mut x), log2 - stages, 1.0);
+                (kernels.sign_columns)(&mut x, 1 << log2, stages, matrix, 0.3);
+                (scalar::KERNELS.butterflies)(Prologue::IN_PLACE, uninit(&mut plain), log2, 1.0);
+                (scalar::KERNELS.sign_columns)(&mut plain, 1 << log2, 0, matrix, 0.3);
+            }
+            assert!(bits(&x) == bits(&plain), "{order} x 2^{log2}, {stages} stages");
+        }
+    });
+}
+
 #[test]
 fn sign_columns() {
     on_every_backend(|kernels| {
@@ -233,10 +254,11 @@ fn sign_columns() {
                         let mut plain = x.clone();
                         // SAFETY: the backend is available; whole runs.
                         unsafe {
-                            (kernels.sign_columns)(&mut x, stride, matrix.oriented(direction), 0.3);
+                            (kernels.sign_columns)(&mut x, stride, 0, matrix.oriented(direction), 0.3);
                             (scalar::KERNELS.sign_columns)(
                                 &mut plain,
                                 stride,
+                                0,
                                 matrix.oriented(direction),
                                 0.3,
                             );

@@ -318,9 +318,13 @@ impl<'a> Transform<'a> {
     ) {
         let butterflies = backend.kernels(|kernels| kernels.butterflies);
         let sign_columns = backend.kernels(|kernels| kernels.sign_columns);
+        // The innermost factor may do the last stages.
+        let stages_of_columns = backend.kernels(|kernels| kernels.stages_of_columns);
+        let power = self.power_of_two();
+        let stages = self.factors().last().map_or(0, |innermost| stages_of_columns(innermost.order(), power));
         // SAFETY: `backend` proves the CPU's features; the slices are multiples of what `outer_factors` passes.
         let sign_columns = |x: &mut [f32], stride, matrix: SignRows<'_>, scale| unsafe {
-            sign_columns(x, stride, matrix, scale);
+            sign_columns(x, stride, if stride == power { stages } else { 0 }, matrix, scale);
         };
         // All factors but the outermost, for as many of their runs at a time as stay in the nearest cache.
         let outer = self.outer_count();
@@ -333,7 +337,7 @@ impl<'a> Transform<'a> {
             let part = &mut row[range.clone()];
             // SAFETY: as above, of whole runs; the rest is promised.
             let part = unsafe {
-                butterflies(prologue.part(range), part, self.log2, self.scale_after(outer));
+                butterflies(prologue.part(range), part, self.log2 - stages, self.scale_after(outer));
                 init(part)
             };
             self.outer_factors(direction, part, 0..outer - 1, sign_columns);

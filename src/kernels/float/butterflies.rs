@@ -197,7 +197,8 @@ impl<V: Vector> FirstPass<V> {
             // One pass over all runs, without a step from run to run.
             match (between, scale.is_some()) {
                 (0, _) => return self.neighbours::<1, true>(prologue, 0, x),
-                (1, _) => return self.neighbours::<2, true>(prologue, 0, x),
+                (1, false) => return self.neighbours::<2, false>(prologue, 0, x),
+                (1, true) => return self.neighbours::<2, true>(prologue, 0, x),
                 (2, true) => return self.neighbours::<4, true>(prologue, 0, x),
                 (3, true) => return self.neighbours::<8, true>(prologue, 0, x),
                 (4, true) if V::PASS > 3 => return self.neighbours::<16, true>(prologue, 0, x),

@@ -1,11 +1,13 @@
 //! Outer factors of Paley's second construction: see [`crate::matrices::conference`] for what is summed, and in which order.
 //!
-//! Sums and differences of a register of columns go to the stack, from where each half takes them twice: as terms and, at the
-//! end of each row, once more. In a half, the e's, the o's and what is summed are in registers, but for a few; each sum is
-//! short, and several of them are under way at a time.
+//! Sums and differences of a register of columns go to the stack, from where each half takes them three times: for the e's, for the
+//! o's and, at the end of each row, once more. In a half all A are summed at a time, and then all B: an e or o is made, added
+//! where it is due, and gone. So hardly anything is spilled.
 //!
 //! **What binds** on Zen 3 are instructions on registers of 256 bits: 2.9 to 3.3 a cycle, additions, loads and stores alike, in
-//! any mixture that was tried, and stores once in 1.3 cycles at most. With groups of four columns, of which the second block
+//! any mixture that was tried, and stores once in 1.3 cycles at most. With the e's and o's in registers, which were 24 and 38 spills
+//! of them, and row after row, 28 and 36 take 143 and 194 cycles a column, so 130 and 172; subtractions instead of
+//! multiply-adds, some or all, change that by 3 %. With groups of four columns, of which the second block
 //! of rows loads what the first one stored, order 28 has 457 of them, here 379, and takes 0.18 ns an element instead of 0.22; 36
 //! 0.20 instead of 0.25 (tables with all first members first, 0.21 instead of 0.27). In groups of four, blocks that make
 //! their sums again from the stored sums and differences of pairs, with half as many stores, were no faster. All of this was
@@ -24,14 +26,18 @@ pub(crate) unsafe fn columns<V: Vector, C: ConstConference>(
     x: *mut f32,
     stride: usize,
     count: usize,
+    runs: usize,
     scale: f32,
 ) {
     // SAFETY: the module's contract; `count` is whole registers.
     unsafe {
         let minus = V::splat(core::hint::black_box(-1.0));
         let scale = V::splat(scale);
-        for column in (0..count).step_by(V::LANES) {
-            register::<V, C>(x.add(column), stride, minus, scale);
+        for run in 0..runs {
+            let x = x.add(run * 2 * Plan::<C>::HALF * stride);
+            for column in (0..count).step_by(V::LANES) {
+                register::<V, C>(x.add(column), stride, minus, scale);
+            }
         }
     }
 }
@@ -65,7 +71,7 @@ unsafe fn register<V: Vector, C: ConstConference>(x: *mut f32, stride: usize, mi
                 let a = V::load(x.add(const { C::CONFERENCE.place(C::SPLIT, I, 0) } * stride));
                 let b = V::load(x.add(const { C::CONFERENCE.place(C::SPLIT, I, 1) } * stride));
                 u.add(I).write(a.add(b));
-                v.add(I).write(b.sub_from(minus, a));
+                v.add(I).write(a.sub(b));
             }
         });
         // The rows of a member are as far from each other as those of the other one.
@@ -91,34 +97,52 @@ unsafe fn half<V: Vector, C: ConstConference>(
     // SAFETY: the module's contract; q + 1 registers in each half and the rows of `register`.
     unsafe {
         let (infinity, zero) = (z.read(), z.add(1).read());
-        let (mut e, mut o) = ([minus; MAX_PAIRS + 1], [minus; MAX_PAIRS + 1]);
+        let starts = [infinity.add(zero), infinity.sub(zero)];
+        let (mut even, mut odd) = ([minus; MAX_PAIRS + 1], [minus; MAX_PAIRS + 1]);
         let mut sums = [zero, infinity];
+        unroll!(A in 1 2 3 4 5 6 7 8 => {
+            if A <= Plan::<C>::PAIRS {
+                even[A] = starts[Plan::<C>::row(A).zero_negative as usize];
+            }
+        });
         unroll!(K in 1 2 3 4 5 6 7 8 => {
             if K <= Plan::<C>::PAIRS {
-                let (a, b) = (z.add(1 + K).read(), z.add(1 + Plan::<C>::Q - K).read());
-                (e[K], o[K]) = (a.add(b), b.sub_from(minus, a));
-                sums = [sums[0].add(e[K]), plus_minus(sums[1], e[K], Plan::<C>::row(K).zero_negative, minus)];
+                let e = z.add(1 + K).read().add(z.add(1 + Plan::<C>::Q - K).read());
+                sums = [sums[0].add(e), plus_minus(sums[1], e, Plan::<C>::row(K).zero_negative, minus)];
+                unroll!(A in 1 2 3 4 5 6 7 8 => {
+                    if A <= Plan::<C>::PAIRS {
+                        if let Some(Term { odd: false, negative }) = Plan::<C>::row(A).terms[K - 1] {
+                            even[A] = plus_minus(even[A], e, negative, minus);
+                        }
+                        even[A] = even[A].settle();
+                    }
+                });
             }
         });
         finish::<V, C>(x, stride, 0, sums[0], w, sign, scale);
         finish::<V, C>(x, stride, 1, sums[1], w, sign, scale);
-        let starts = [infinity.add(zero), zero.sub_from(minus, infinity)];
+        unroll!(K in 1 2 3 4 5 6 7 8 => {
+            if K <= Plan::<C>::PAIRS {
+                let o = z.add(1 + K).read().sub(z.add(1 + Plan::<C>::Q - K).read());
+                unroll!(A in 1 2 3 4 5 6 7 8 => {
+                    if A <= Plan::<C>::PAIRS {
+                        let row = const { Plan::<C>::row(if A <= Plan::<C>::PAIRS { A } else { 1 }) };
+                        if K == row.first {
+                            odd[A] = o;
+                        } else if let Some(Term { odd: true, negative }) = row.terms[K - 1] {
+                            odd[A] = plus_minus(odd[A], o, negative, minus);
+                        }
+                        odd[A] = odd[A].settle();
+                    }
+                });
+            }
+        });
         unroll!(A in 1 2 3 4 5 6 7 8 => {
             if A <= Plan::<C>::PAIRS {
                 let row = const { Plan::<C>::row(if A <= Plan::<C>::PAIRS { A } else { 1 }) };
-                let (mut even, mut odd) = (starts[row.zero_negative as usize], o[row.first]);
-                unroll!(K in 1 2 3 4 5 6 7 8 => {
-                    match row.terms[K - 1] {
-                        Some(Term { odd: false, negative }) => even = plus_minus(even, e[K], negative, minus),
-                        Some(Term { odd: true, negative }) if K != row.first => {
-                            odd = plus_minus(odd, o[K], negative, minus);
-                        }
-                        _ => {}
-                    }
-                });
-                let first = plus_minus(even, odd, row.first_negative, minus);
+                let first = plus_minus(even[A], odd[A], row.first_negative, minus);
                 let first = plus_minus(first, z.add(1 + Plan::<C>::Q - A).read(), row.other_negative, minus);
-                let second = plus_minus(even, odd, !row.first_negative, minus);
+                let second = plus_minus(even[A], odd[A], !row.first_negative, minus);
                 let second = plus_minus(second, z.add(1 + A).read(), row.other_negative, minus);
                 finish::<V, C>(x, stride, 1 + A, first, w, sign, scale);
                 finish::<V, C>(x, stride, 1 + Plan::<C>::Q - A, second, w, sign, scale);

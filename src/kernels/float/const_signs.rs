@@ -4,13 +4,14 @@
 //! four or five integer instructions for each lookup. With signs that the compiler knows, a block of rows is summed at
 //! a time, as many as there are registers: group after group, each of the group's eight sums is made and added to the
 //! rows that take it while it is in a register. So nothing is looked up and hardly anything spilled, and the sign of a
-//! group is the choice between an addition and a multiply-add by −1.
+//! group is the choice between an addition and a difference.
 //!
 //! The first block leaves the sums to the others, which load each of them once. To make them again for each of three even
 //! blocks takes 17 additions instead of 11 for order 36, and on a Xeon (Sapphire Rapids) held to AVX2 a sixth more time. On Zen 3
-//! stores are dear (one in 1.3 cycles) and all instructions on 256 bits share about 3.2 a cycle: there blocks that load the
-//! stored sums and differences of pairs, half as many, take 8 % off order 20 and 3 to 5 % off 28, and 5 to 12 % more for 36,
-//! which has code of its own now ([`super::conference`]). Pointers that go from row to row behind an `asm!`, so that not all of
+//! a column takes the larger of its stores and half of its multiply-adds (see [`super::passes`]), and of what 3.4 instructions on
+//! 256 bits a cycle are: order 20 with 65 stores and 76 multiply-adds 100 cycles, with the same as subtractions but for 20 of
+//! pairs 79, without the stores of sums that no later block takes 75. Order 12, all in one block, has few stores: 30 and 32
+//! cycles. Rows in an order in which a later block takes 24 sums instead of 34 gain 3 % for order 20. Pointers that go from row to row behind an `asm!`, so that not all of
 //! them are kept and spilled, leave out a tenth of the instructions for 4 to 7 % of the time; they are not worth it.
 
 use core::marker::PhantomData;
@@ -28,14 +29,18 @@ pub(crate) unsafe fn columns<V: Vector, K: ConstMatrix>(
     x: *mut f32,
     stride: usize,
     count: usize,
+    runs: usize,
     scale: f32,
 ) {
     // SAFETY: the module's contract; `count` is whole registers.
     unsafe {
         let minus = V::splat(core::hint::black_box(-1.0));
         let scale = V::splat(scale);
-        for column in (0..count).step_by(V::LANES) {
-            register::<V, K>(x.add(column), stride, minus, scale);
+        for run in 0..runs {
+            let x = x.add(run * K::ORDER * stride);
+            for column in (0..count).step_by(V::LANES) {
+                register::<V, K>(x.add(column), stride, minus, scale);
+            }
         }
     }
 }
@@ -48,6 +53,24 @@ struct Step {
     negative: bool,
     /// Whether the step before took another sum.
     fresh: bool,
+}
+
+/// The sum of a group that a row takes, and whether it takes it negated.
+const fn signed_entry<K: ConstMatrix>(row: usize, group: usize) -> (usize, bool) {
+    let nibble = nibble::<K>(row, group);
+    if nibble & 1 == 1 { ((nibble ^ 15) >> 1, true) } else { (nibble >> 1, false) }
+}
+
+/// Whether one of the rows `from..to` takes this sum of a group.
+const fn is_taken<K: ConstMatrix>(from: usize, to: usize, group: usize, entry: usize) -> bool {
+    let mut row = from;
+    while row < to {
+        if signed_entry::<K>(row, group).0 == entry {
+            return true;
+        }
+        row += 1;
+    }
+    false
 }
 
 /// Rows `FIRST..FIRST + COUNT` of a matrix, and for each group of four columns their steps, sorted by the sum.
@@ -70,18 +93,13 @@ impl<V: Vector, K: ConstMatrix, const B: usize> Block<V, K, B> {
     } else {
         0
     };
-    const LAST: bool = Self::FIRST + Self::COUNT == K::ORDER;
 
-    /// Whether no row takes this sum of a group.
-    const fn is_idle(group: usize, entry: usize) -> bool {
-        let mut i = 0;
-        while i < Self::COUNT {
-            if Self::STEPS[group][i].entry == entry {
-                return false;
-            }
-            i += 1;
-        }
-        true
+    /// Whether a row of this block, or of a later one, takes this sum of a group.
+    const fn takes(group: usize, entry: usize) -> bool {
+        is_taken::<K>(Self::FIRST, Self::FIRST + Self::COUNT, group, entry)
+    }
+    const fn leaves(group: usize, entry: usize) -> bool {
+        is_taken::<K>(Self::FIRST + Self::COUNT, K::ORDER, group, entry)
     }
 
     const STEPS: [[Step; MAX_ROWS]; MAX_CONST_ORDER / 4] = {
@@ -93,9 +111,8 @@ impl<V: Vector, K: ConstMatrix, const B: usize> Block<V, K, B> {
             while entry < 8 {
                 let (mut row, mut fresh) = (0, true);
                 while row < Self::COUNT {
-                    let nibble = nibble::<K>(Self::FIRST + row, group);
-                    let negative = nibble & 1 == 1;
-                    if (if negative { nibble ^ 15 } else { nibble }) >> 1 == entry {
+                    let (taken, negative) = signed_entry::<K>(Self::FIRST + row, group);
+                    if taken == entry {
                         steps[group][done] = Step { row, entry, negative, fresh };
                         (done, fresh) = (done + 1, false);
                     }
@@ -131,7 +148,7 @@ unsafe fn register<V: Vector, K: ConstMatrix>(x: *mut f32, stride: usize, minus:
     }
 }
 
-/// The block's rows times the columns. The first block writes the eight sums of each group to `made`, if others follow.
+/// The block's rows times the columns. The first block writes the sums that others take to `made`.
 #[inline(always)]
 unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
     x: *const f32,
@@ -143,7 +160,6 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
     unsafe {
         // Behind the black box are other sums, as far as the compiler knows: it would keep some of them elsewhere.
         let made = core::hint::black_box(made);
-        let leave = const { B == 0 && !Block::<V, K, B>::LAST };
         let mut sums = [minus; MAX_ROWS];
         unroll!(G in 0 1 2 3 4 5 6 => {
             if 4 * G < K::ORDER {
@@ -153,8 +169,8 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
                     if I < const { Block::<V, K, B>::COUNT } {
                         let Step { row, entry, negative, fresh } = const { Block::<V, K, B>::STEPS[G][I] };
                         if fresh && B == 0 {
-                            sum = group.sum(entry, minus);
-                            if leave {
+                            sum = group.sum::<K>(entry, minus);
+                            if const { Block::<V, K, B>::leaves(G, Block::<V, K, B>::STEPS[G][I].entry) } {
                                 made.add(8 * G + entry).write(sum);
                             }
                         } else if fresh {
@@ -164,13 +180,13 @@ unsafe fn block<V: Vector, K: ConstMatrix, const B: usize>(
                             (0, false) => sum,
                             (0, true) => sum.neg(),
                             (_, false) => sums[row].add(sum),
-                            (_, true) => sum.sub_from(minus, sums[row]),
+                            (_, true) => difference::<V, K>(sums[row], sum, minus),
                         };
                     }
                 });
                 unroll!(E in 0 1 2 3 4 5 6 7 => {
-                    if leave && const { Block::<V, K, B>::is_idle(G, E) } {
-                        made.add(8 * G + E).write(group.sum(E, minus));
+                    if B == 0 && const { Block::<V, K, B>::leaves(G, E) && !Block::<V, K, B>::takes(G, E) } {
+                        made.add(8 * G + E).write(group.sum::<K>(E, minus));
                     }
                 });
             }
@@ -205,20 +221,28 @@ impl<V: Vector> Group<V> {
 
     /// The sum with the signs +, e₀, e₁, e₂ of the entry's bits.
     #[inline(always)]
-    unsafe fn sum(self, entry: usize, minus: V) -> V {
+    unsafe fn sum<K: ConstMatrix>(self, entry: usize, minus: V) -> V {
         let Group { p, q } = self;
         // SAFETY: the module's contract.
         unsafe {
             match entry {
                 0 => p[0].add(q[0]),
                 1 => p[1].add(q[0]),
-                2 => q[1].sub_from(minus, p[0]),
-                3 => q[1].sub_from(minus, p[1]),
+                2 => difference::<V, K>(p[0], q[1], minus),
+                3 => difference::<V, K>(p[1], q[1], minus),
                 4 => p[0].add(q[1]),
                 5 => p[1].add(q[1]),
-                6 => q[0].sub_from(minus, p[0]),
-                _ => q[0].sub_from(minus, p[1]),
+                6 => difference::<V, K>(p[0], q[0], minus),
+                _ => difference::<V, K>(p[1], q[0], minus),
             }
         }
     }
+}
+
+/// `a − b`: where blocks leave sums to others their stores bind, beside which a multiply-add has its price (see
+/// [`super::passes`]).
+#[inline(always)]
+unsafe fn difference<V: Vector, K: ConstMatrix>(a: V, b: V, minus: V) -> V {
+    // SAFETY: the module's contract.
+    unsafe { if K::ORDER > V::ROWS { a.sub(b) } else { b.sub_from(minus, a) } }
 }

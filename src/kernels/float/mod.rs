@@ -97,6 +97,7 @@ macro_rules! float_kernels {
         unsafe fn sign_columns(
             x: &mut [f32],
             stride: usize,
+            stages: u32,
             matrix: $crate::matrices::SignRows<'_>,
             scale: f32,
         ) {
@@ -109,12 +110,13 @@ macro_rules! float_kernels {
                         x: *mut f32,
                         stride: usize,
                         count: usize,
+                        runs: usize,
                         _: $crate::matrices::SignRows<'_>,
                         scale: f32,
                     ) {
                         // SAFETY: this function has the features; its callers keep the contract of a `Kernel`.
                         unsafe {
-                            $crate::kernels::float::const_signs::columns::<$vector, M>(x, stride, count, scale)
+                            $crate::kernels::float::const_signs::columns::<$vector, M>(x, stride, count, runs, scale)
                         }
                     }
                     self.0 = signs::<M>;
@@ -126,13 +128,14 @@ macro_rules! float_kernels {
                         x: *mut f32,
                         stride: usize,
                         count: usize,
+                        runs: usize,
                         matrix: $crate::matrices::SignRows<'_>,
                         scale: f32,
                     ) {
                         // SAFETY: as above.
                         unsafe {
                             $crate::kernels::float::paley_pairs::columns::<$vector, P>(
-                                x, stride, count, matrix, scale,
+                                x, stride, count, runs, matrix, scale,
                             )
                         }
                     }
@@ -145,11 +148,14 @@ macro_rules! float_kernels {
                         x: *mut f32,
                         stride: usize,
                         count: usize,
+                        runs: usize,
                         _: $crate::matrices::SignRows<'_>,
                         scale: f32,
                     ) {
                         // SAFETY: as above.
-                        unsafe { $crate::kernels::float::conference::columns::<$vector, C>(x, stride, count, scale) }
+                        unsafe {
+                            $crate::kernels::float::conference::columns::<$vector, C>(x, stride, count, runs, scale)
+                        }
                     }
                     self.0 = halves::<C>;
                 }
@@ -160,19 +166,26 @@ macro_rules! float_kernels {
                 x: *mut f32,
                 stride: usize,
                 count: usize,
+                runs: usize,
                 matrix: $crate::matrices::SignRows<'_>,
                 scale: f32,
             ) {
                 // SAFETY: as above.
                 unsafe {
-                    $crate::kernels::float::sign_sums::columns::<$vector>(x, stride, count, matrix, scale)
+                    $crate::kernels::float::sign_sums::columns::<$vector>(x, stride, count, runs, matrix, scale)
                 }
             }
 
             let mut choice = Choice(any);
             $crate::matrices::const_matrices::visit(matrix, &mut choice);
             // SAFETY: the caller's: the CPU has the features, and `x` is whole runs.
-            unsafe { $crate::kernels::float::column_tiles::columns::<$vector>(x, stride, choice.0, matrix, scale) }
+            unsafe {
+                $crate::kernels::float::column_tiles::columns::<$vector>(x, stride, stages, choice.0, matrix, scale)
+            }
+        }
+
+        fn stages_of_columns(order: usize, stride: usize) -> u32 {
+            $crate::kernels::float::column_tiles::stages::<$vector>(order, stride)
         }
     };
 

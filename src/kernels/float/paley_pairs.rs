@@ -11,7 +11,8 @@
 //! With the sums settled ([`Vector::settle`]) AVX2 has none, which took a quarter off the time of 60 rows on Zen 3 and a tenth off
 //! 44 at strides up to 64; at 128 the whole of 60·128 was within 5 % of what it was, and why is not known. 108 rows gained 3 %:
 //! there 45 instructions on 256 bits a row, 31 of them additions and multiply-adds, take 13.4 cycles, near
-//! the 3.3 a cycle that such a mixture reaches. Fewer additions would be another order of sums. Five pairs a block instead of
+//! the 3.3 a cycle that such a mixture reaches. Beside the stores of e's and o's their differences are subtractions, for 60
+//! rows 7 % faster than multiply-adds. Fewer additions would be another order of sums. Five pairs a block instead of
 //! six, without settling, were 8 % faster for 60 and 3 to 13 % slower for 108.
 
 use core::mem::MaybeUninit;
@@ -36,6 +37,9 @@ impl<V: Vector, F: ConstPairing> Plan<V, F> {
     /// Pairs of a block.
     const BLOCK: usize = Self::PAIRS.div_ceil(Self::BLOCKS);
 
+    /// Columns that the last block reads beyond two rounds.
+    const THRICE: usize = (Self::BLOCKS * Self::BLOCK - 1).saturating_sub(Self::PAIRS);
+
     /// As many columns as `sums` writes out.
     const FITS: () = assert!(Self::PAIRS + Self::BLOCK <= 81);
 
@@ -55,6 +59,7 @@ pub(crate) unsafe fn columns<V: Vector, F: ConstPairing>(
     x: *mut f32,
     stride: usize,
     count: usize,
+    runs: usize,
     matrix: SignRows<'_>,
     scale: f32,
 ) {
@@ -63,8 +68,11 @@ pub(crate) unsafe fn columns<V: Vector, F: ConstPairing>(
     // SAFETY: the module's contract; `count` is whole registers.
     unsafe {
         let minus = V::splat(core::hint::black_box(-1.0));
-        for column in (0..count).step_by(V::LANES) {
-            register::<V, F>(x.add(column), stride, transposed, minus, V::splat(scale));
+        for run in 0..runs {
+            let x = x.add(run * matrix.order() * stride);
+            for column in (0..count).step_by(V::LANES) {
+                register::<V, F>(x.add(column), stride, transposed, minus, V::splat(scale));
+            }
         }
     }
 }
@@ -93,13 +101,13 @@ unsafe fn register<V: Vector, F: ConstPairing>(
                 V::load(x.add((1 + squares[k]) * stride)),
                 V::load(x.add((2 * pairs + 2 - squares[k]) * stride)),
             );
-            let (e, o) = (a.add(b), b.sub_from(minus, a));
+            let (e, o) = (a.add(b), a.sub(b));
             (evens, odds) = (evens.add(e), odds.add(o));
             for at in [k, k + pairs] {
                 even.add(at).write(e);
                 odd.add(at).write(o);
             }
-            if k < MAX_BLOCK {
+            if k < Plan::<V, F>::THRICE {
                 even.add(k + 2 * pairs).write(e);
                 odd.add(k + 2 * pairs).write(o);
             }
@@ -116,7 +124,7 @@ unsafe fn register<V: Vector, F: ConstPairing>(
                 let k = from + P;
                 if P < const { Plan::<V, F>::BLOCK } && k < pairs {
                     let own = (first.add(k).read(), second.add(k).read().mul(sign));
-                    let rows = (a[P].add(b[P]), b[P].sub_from(minus, a[P]));
+                    let rows = (a[P].add(b[P]), a[P].sub(b[P]));
                     rows.0.mul_add(orientation, own.0).mul(scale).store(x.add((1 + squares[k]) * stride));
                     rows.1.mul_add(orientation, own.1).mul(scale).store(x.add((2 * pairs + 2 - squares[k]) * stride));
                 }

@@ -46,23 +46,26 @@ pub(crate) unsafe fn columns<V: Vector>(
     x: *mut f32,
     stride: usize,
     count: usize,
+    runs: usize,
     matrix: SignRows<'_>,
     scale: f32,
 ) {
-    let mut column = 0;
     // SAFETY: the module's contract; `count` is whole registers; the tables hold an order of `SMALL`, or of 256.
     unsafe {
-        while column < count {
-            let p = x.add(column);
-            if matrix.order() > SMALL {
-                wide_strip::<V>(p, stride, matrix, scale);
-            } else if column + 4 * V::LANES <= count {
-                strip::<V, 4>(p, stride, matrix, scale);
-                column += 3 * V::LANES;
-            } else {
-                strip::<V, 1>(p, stride, matrix, scale);
+        for run in 0..runs {
+            let (x, mut column) = (x.add(run * matrix.order() * stride), 0);
+            while column < count {
+                let p = x.add(column);
+                if matrix.order() > SMALL {
+                    wide_strip::<V>(p, stride, matrix, scale);
+                } else if column + 4 * V::LANES <= count {
+                    strip::<V, 4>(p, stride, matrix, scale);
+                    column += 3 * V::LANES;
+                } else {
+                    strip::<V, 1>(p, stride, matrix, scale);
+                }
+                column += V::LANES;
             }
-            column += V::LANES;
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     scale_row,
     butterflies,
     sign_columns,
+    stages_of_columns: |_, _| 0,
     quantize_i8,
     quantize_i4,
     widen_i4,
@@ -48,7 +49,7 @@ unsafe fn butterflies(prologue: Prologue<'_>, x: &mut [MaybeUninit<f32>], log2: 
     transform::butterflies(x, log2, scale);
 }
 
-fn sign_columns(x: &mut [f32], stride: usize, matrix: SignRows<'_>, scale: f32) {
+fn sign_columns(x: &mut [f32], stride: usize, _: u32, matrix: SignRows<'_>, scale: f32) {
     transform::sign_columns(x, stride, matrix, scale);
 }
 

@@ -38,6 +38,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
     scale_row,
     butterflies,
     sign_columns,
+    stages_of_columns,
     quantize_i8,
     quantize_i4,
     widen_i4,
