@@ -1,7 +1,7 @@
 //! The vectors that ternary kernels are written over. An instruction set implements [`IntVector`] and, as its
 //! instructions are, [`DotVector`], [`ByteVector`] or [`LaneVector`]; the macros of [`super::instantiate`] do the rest.
 
-use core::ops::RangeInclusive;
+use core::ops::Range;
 
 use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
@@ -205,7 +205,7 @@ pub(crate) unsafe trait ByteVector: IntVector {
     /// Whether [`int4_lookup`](super::int4_lookup) keeps its i16 sums in registers, for half as many tokens at once.
     const KEEPS_NARROW: bool = false;
     /// Numbers of tokens that [`int4_lookup`](super::int4_lookup) looks up at once with bringing codes in order.
-    const AT_ONCE: RangeInclusive<usize> = 1..=0;
+    const AT_ONCE: Range<usize> = 0..0;
 
     /// What the activations of a token add up to, in lanes of the implementor's choice: at most 16 bytes, and any bits
     /// are a value.

@@ -1,7 +1,7 @@
 //! [`IntVector`] and [`ByteVector`] in 256 bits.
 
 use core::arch::x86_64::*;
-use core::ops::RangeInclusive;
+use core::ops::Range;
 
 use super::at_once::look_up_at_once;
 use super::tables::{byte_lookups, make_tables};
@@ -144,7 +144,7 @@ unsafe impl IntVector for __m256i {
 unsafe impl ByteVector for __m256i {
     const PINS: bool = true;
     const KEEPS_NARROW: bool = true;
-    const AT_ONCE: RangeInclusive<usize> = 2..=8;
+    const AT_ONCE: Range<usize> = 2..9;
 
     type Totals = __m128i;
 
