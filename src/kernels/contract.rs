@@ -195,8 +195,8 @@ pub(crate) struct TileKernels {
     /// Bytes of activations that are staged together, up to [`MAX_STAGED_BYTES`]: a part of the second-level cache.
     pub(crate) staged_bytes: usize,
 
-    /// Most panels of a call, up to [`MAX_CALL_PANELS`]: many where a call begins with work on the activations. With the
-    /// tokens of all tiles they make up to [`MAX_CALL_SUMS`].
+    /// Most panels of a call, up to [`MAX_CALL_PANELS`]: many where a call begins with work on the activations, and so
+    /// many fewer that with the tokens of all tiles they make up to [`MAX_CALL_SUMS`], in fours.
     pub(crate) panels: usize,
 
     /// See [`SumKernel`].
@@ -317,7 +317,7 @@ impl<'a> Groups<'a> {
 pub(crate) const CALL_PANELS: usize = 8;
 
 /// Most panels of any call.
-pub(crate) const MAX_CALL_PANELS: usize = 32;
+pub(crate) const MAX_CALL_PANELS: usize = 64;
 
 /// Most panels times tokens of any call.
 pub(crate) const MAX_CALL_SUMS: usize = 1024;

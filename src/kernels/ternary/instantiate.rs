@@ -57,7 +57,7 @@ macro_rules! maddubs_products {
         two_bit: 1 => $two_one:literal, $($two_tokens:literal => $two_rows:literal),+;
         five_trit: 1 => $five_one:literal, $($five_tokens:literal => $five_rows:literal),+;
         five_trit_int4: 1 => $int4_one:literal;
-        by table: two_bit from $two_min:literal, five_trit from $five_min:literal;
+        by table: two_bit from $two_min:literal, in groups from $two_groups_min:literal, five_trit from $five_min:literal;
     ) => {{
         use $crate::kernels::ternary;
         const TWO_TILE: usize = ternary::instantiate::token_tile(&[1 $(, $two_tokens)+]);
@@ -86,11 +86,11 @@ macro_rules! maddubs_products {
 
         let two_bit_int8 = ternary::instantiate::tile_kernels!(two_bit, $features, TWO_TILE);
         let two_bit_int4 = ternary::instantiate::lookup_kernels!(
-            two_bit_few, ternary::two_bit::TwoBitCodes, $vector, $features, TWO_TILE, $two_min
+            two_bit_few, ternary::two_bit::TwoBitCodes, $vector, $features, TWO_TILE, $two_min, $two_groups_min
         );
         let five_trit_int8 = ternary::instantiate::tile_kernels!(five_trit, $features, FIVE_TILE);
         let five_trit_int4 = ternary::instantiate::lookup_kernels!(
-            five_trit_few, ternary::five_trit::FiveTritCodes, $vector, $features, FIVE_TILE, $five_min
+            five_trit_few, ternary::five_trit::FiveTritCodes, $vector, $features, FIVE_TILE, $five_min, $five_min
         );
         $crate::kernels::contract::Product {
             tiles: ternary::PORTABLE
@@ -142,10 +142,10 @@ macro_rules! multiply_add_products {
         const TWO_FEW: usize = token_tile(&[1 $(, $two4_tokens)+]);
         const FIVE_FEW: usize = token_tile(&[1 $(, $five4_tokens)+]);
         let two_bit_int4 =
-            lookup_kernels!(two_bit_int4, TwoBitCodes, $vector, $features, TWO_FEW, TWO_FEW + 1);
+            lookup_kernels!(two_bit_int4, TwoBitCodes, $vector, $features, TWO_FEW, TWO_FEW + 1, TWO_FEW + 1);
         let five_trit_int8 = tile_kernels!(five_trit_int8, $features, token_tile(&[1 $(, $five8_tokens)+]));
         let five_trit_int4 =
-            lookup_kernels!(five_trit_int4, FiveTritCodes, $vector, $features, FIVE_FEW, FIVE_FEW + 1);
+            lookup_kernels!(five_trit_int4, FiveTritCodes, $vector, $features, FIVE_FEW, FIVE_FEW + 1, FIVE_FEW + 1);
         $crate::kernels::contract::Product {
             tiles: ternary::PORTABLE
                 .tiles
@@ -252,13 +252,13 @@ macro_rules! tile_kernels {
 }
 pub(crate) use tile_kernels;
 
-/// The same of int4: by table from some number of tokens on, below it by a function for any sink.
+/// The same of int4: by table from some number of tokens on, and with scale groups from another, below it by a function for any sink.
 macro_rules! lookup_kernels {
-    ($few_tokens:ident, $codes:ty, $vector:ty, $features:literal, $few_tile:expr, $min_tokens:expr) => {{
+    ($few_tokens:ident, $codes:ty, $vector:ty, $features:literal, $few_tile:expr, $min_tokens:expr, $groups_min_tokens:expr) => {{
         use $crate::kernels::ternary::int4_lookup::{LOOKUP_PANELS, LOOKUP_TOKENS};
         const FEW: $crate::kernels::contract::TileKernels =
             $crate::kernels::ternary::instantiate::tile_kernels!($few_tokens, $features, $few_tile);
-        const _: () = assert!($min_tokens <= FEW.token_tile + 1);
+        const _: () = assert!($min_tokens <= FEW.token_tile + 1 && $groups_min_tokens <= FEW.token_tile + 1);
 
         /// # Safety
         /// The contract's.
@@ -304,7 +304,7 @@ macro_rules! lookup_kernels {
         ) {
             // SAFETY: as above.
             unsafe {
-                if operands.tokens < $min_tokens {
+                if operands.tokens < $groups_min_tokens {
                     (FEW.groups)(operands, groups, buffers)
                 } else {
                     $crate::kernels::ternary::sinks::sums_by_group::<$vector>(sums, operands, groups, buffers)

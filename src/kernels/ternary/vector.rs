@@ -1,6 +1,8 @@
 //! The vectors that ternary kernels are written over. An instruction set implements [`IntVector`] and, as its
 //! instructions are, [`DotVector`], [`ByteVector`] or [`LaneVector`]; the macros of [`super::instantiate`] do the rest.
 
+use core::ops::Range;
+
 use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
@@ -202,6 +204,8 @@ pub(crate) unsafe trait ByteVector: IntVector {
     const PINS: bool = false;
     /// Whether [`int4_lookup`](super::int4_lookup) keeps its i16 sums in registers, for half as many tokens at once.
     const KEEPS_NARROW: bool = false;
+    /// Numbers of tokens that [`int4_lookup`](super::int4_lookup) looks up at once with bringing codes in order.
+    const AT_ONCE: Range<usize> = 0..0;
 
     /// What the activations of a token add up to, in lanes of the implementor's choice: at most 16 bytes, and any bits
     /// are a value.
@@ -271,21 +275,24 @@ pub(crate) unsafe trait ByteVector: IntVector {
         debug_assert!(step == 1);
         let totals_of_one = core::slice::from_mut(&mut totals);
         // SAFETY: as promised to this function: a block of a single token.
-        unsafe { Self::make_group_tables(columns.as_ptr().cast(), 1, 1, to, totals_of_one) };
+        unsafe {
+            Self::make_group_tables(columns.as_ptr().cast(), 1, 1, BYTE_LOOKUPS, to, totals_of_one);
+        };
         totals
     }
     /// The same of some blocks of a group of tokens, as many as there are totals: from `q` on, four columns of each of `tokens`
     /// are next to each other, those of the group first. The tokens' tables `i` of a block are next to each other, those of a
-    /// block follow in order of `i`, and there is room for all. Returns how many lookups fit in a byte: with
-    /// [`ByteVector::KEEPS_NARROW`] 16, 8 or 4, a divisor of all, and every entry begins with as much that these make `KEPT_START`.
+    /// block follow in order of `i`, and there is room for all. With
+    /// [`ByteVector::KEEPS_NARROW`] every entry begins with as much that a byte's lookups make `KEPT_START`.
     #[inline(always)]
     unsafe fn make_group_tables(
         q: *const i8,
         tokens: usize,
         blocks: usize,
+        _byte_lookups: usize,
         to: *mut [u8; 16],
         totals: &mut [Self::Totals],
-    ) -> usize {
+    ) {
         let step = totals.len();
         for (t, total) in totals.iter_mut().enumerate() {
             let (mut q, mut to) = (q.wrapping_add(4 * t).cast::<i32>(), to.wrapping_add(t));
@@ -301,6 +308,37 @@ pub(crate) unsafe trait ByteVector: IntVector {
                 to = to.wrapping_add(BLOCK_LOOKUPS * step);
             }
         }
+    }
+    /// How many lookups of a group of `count` tokens fit in a byte, of the same blocks: with [`ByteVector::KEEPS_NARROW`] 16, 8 or
+    /// 4, a divisor of all.
+    #[inline(always)]
+    unsafe fn byte_lookups(_q: *const i8, _tokens: usize, _blocks: usize, _count: usize) -> usize {
         BYTE_LOOKUPS
     }
+    /// Adds the lookups of a quad's blocks for 2 to 4 tokens to their i16 sums, which `narrow` points to. The first of `tables` are those of
+    /// the first two tokens and the second those of the others, as [`ByteVector::make_group_tables`] makes them, whose bytes take
+    /// 16, 8 or 4 lookups, a divisor of all. An implementor that has numbers of tokens [`ByteVector::AT_ONCE`] has this.
+    ///
+    /// # Safety
+    /// The CPU has the features; the codes of all blocks, their tables and the sums are there.
+    unsafe fn look_up_at_once(
+        _codes: QuadCodes,
+        _tokens: usize,
+        _tables: [*const [u8; 16]; 2],
+        _byte_lookups: usize,
+        _narrow: *mut [Self; 2],
+    ) {
+        unreachable!("no numbers of tokens are looked up at once");
+    }
+}
+
+/// Blocks of a quad whose vectors are two panels.
+#[derive(Clone, Copy)]
+pub(crate) struct QuadCodes {
+    /// The first block of each panel; the others follow.
+    pub(crate) codes: [*const u8; 2],
+    /// Lines that are fetched, one for each block.
+    pub(crate) next: [*const u8; 2],
+    /// At least one.
+    pub(crate) blocks: usize,
 }

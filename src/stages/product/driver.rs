@@ -97,6 +97,12 @@ impl Cut {
         pieces(&self.tokens, self.block()).map(|tokens| Piece { tokens, panels: self.panels.clone() })
     }
 
+    /// The same with at most so many panels in a group.
+    #[cfg(feature = "rayon")]
+    pub(super) fn with_groups_of(self, most: usize) -> Cut {
+        Cut { group: self.group.min(most), ..self }
+    }
+
     /// How many blocks there are.
     #[cfg(feature = "rayon")]
     pub(super) fn blocks(&self) -> usize {
@@ -171,13 +177,14 @@ impl<'a> Driver<'a> {
         let tokens = self.tokens.len().max(1);
         let tile = tile_tokens(&self.tiles, tokens, width);
         let staged_tiles = (self.tiles.staged_bytes / (tile * width)).clamp(1, MAX_TILES);
+        let call_tokens = tile * self.tiles.tiles.min(staged_tiles);
         Cut {
             width,
             tile,
             staged_tiles: staged_tiles.min(tokens.div_ceil(tile)),
             tokens: self.tokens.clone(),
             panels: self.outputs.start / PANEL_ROWS..self.outputs.end.div_ceil(PANEL_ROWS),
-            group: self.tiles.panels,
+            group: self.tiles.panels.min(MAX_CALL_SUMS / call_tokens / 4 * 4),
         }
     }
 

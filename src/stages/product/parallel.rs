@@ -30,6 +30,9 @@ use crate::kernels::contract::Kernels;
 use crate::layout::{Activations, Weights};
 use crate::stages::output::OutputMut;
 
+/// Most panels of a group: what threads take is whole groups, and few large ones cannot be shared evenly.
+const GROUP_PANELS: usize = 32;
+
 /// Turns of a waiting loop before it lets other threads run, some 10 µs.
 const SPINS: usize = 300;
 
@@ -78,7 +81,7 @@ pub fn par_product<'w>(
     }
     let kernels = backend.kernels(Kernels::of_product);
     let driver = Driver::new(kernels, weights, x, tokens, outputs, &y, weights.spec().has_groups())?;
-    let cut = driver.cut();
+    let cut = driver.cut().with_groups_of(GROUP_PANELS);
     let threads = (workspace.len() / expected).min(rayon::current_num_threads());
     let claims = Claims::new(&cut, threads);
     on_threads(&driver, &claims, y, workspace, 0..threads)

@@ -8,6 +8,7 @@ use crate::layout::BLOCK_BYTES;
 use crate::layout::five_trit::quarter_offsets;
 
 impl LookupCodes for FiveTritCodes {
+    const IN_PLACE: bool = false;
     const UNPACKED_BLOCKS: usize = 4;
 
     #[inline(always)]

@@ -15,6 +15,8 @@ pub(super) type Indices<V> = [V; BLOCK_LOOKUPS];
 pub(crate) trait LookupCodes {
     /// Blocks that are unpacked at a time, up to four; divides [`TABLE_BLOCKS`](super::TABLE_BLOCKS).
     const UNPACKED_BLOCKS: usize;
+    /// Whether they are such blocks, one after the other.
+    const IN_PLACE: bool;
     /// The byte of a panel that [`LookupCodes::unpack`] counts from.
     fn start(panels: Panels<'_>) -> usize;
     /// The run's first block, counted from there.

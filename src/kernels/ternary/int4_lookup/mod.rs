@@ -26,8 +26,7 @@
 //! lookups and 4 shifts go to two ports, make 4096 products. A Zen 3 starts 3.2 to 3.4 of such a mix a cycle (two `pshufb` or four
 //! `vpaddb` alone), 310 to 330 GMAC/s at 3.24 GHz; lookups, adds and their loads alone make 318 to 349 there. The loop is 73 % of
 //! the time with 32 tokens, tables 8, bringing codes in order 7, loading and storing i16 sums 4, outputs and staging 7: 212 to 219
-//! GMAC/s with 64 tokens, 206 with 16, 148 with 4 (31 % of it codes in order), where 4 tokens with i16 sums in memory made 177 to
-//! 184, 178 and 135. From a seven-lookup byte to 8 and 16: 195 to 207; tables of two tokens at once gained no more than the noise.
+//! GMAC/s with 64 tokens, 206 with 16, where 4 tokens with i16 sums in memory made 177 to 184 and 178. From a seven-lookup byte to 8 and 16: 195 to 207; tables of two tokens at once gained no more than the noise.
 //!
 //! Tried on Zen 3 beside it, loops of the same kind without the outputs:
 //!
@@ -43,13 +42,21 @@
 //! - adds with saturation, which have other ports than lookups: 0.8;
 //! - lookups of a step before its adds: no gain.
 //!
-//! Tried for 4 tokens alone, where bringing codes in order is a third of the time:
+//! **Few tokens** of blocks that lie as `TwoBit`'s do: with [`ByteVector::AT_ONCE`] a block of one quad is looked up as soon as it is
+//! in order, for up to 4 tokens at a time, and no index is stored: 94 operations for 2048 products of 4 tokens, of which bringing codes
+//! in order is 24, and 6 are flushes of 16 lookups. The instruction set does that in one piece
+//! ([`avx2::at_once`](crate::kernels::isa::x86_64)). All tokens' bytes take as many lookups then, and there are tables of
+//! [`AT_ONCE_TABLES`] blocks at a time, for a loop costs some 30 cycles to begin. On a Zen 3, 4096 × 4096 in cache, GMAC/s with 2, 3, 4,
+//! 5, 6 and 8 tokens: 146, 171, 188, 161, 172 and 187, where indices that are stored (two and three tokens: `maddubs`) made 118, 124, 143,
+//! 146, 163 and 176. Of that is tables for 64 panels a call, not 32: 4 % with 4 tokens, and 6 with 16, 210 for 197.
 //!
-//! - a block looked up as soon as it is in order, one quad and four tokens, with no index stored: here 0.70 to 0.80 with all
-//!   indices of a block at once, 1.00 with one after the other; the loop alone in C 1.07 to 1.2 (clang 14), 1.3 to 1.4 (gcc 12: 185 for 132
-//!   GMAC/s), so it is the order of instructions that decides;
-//! - two nibbles kept together and taken apart at each lookup, half as many stores: 0.86 to 0.96 in C;
-//! - codes that lie in order already, which would be another layout: 1.07 to 1.4 in C, no more than the first.
+//! Tried there: `FiveTrit`'s blocks unpacked first, 0.97 to 1.0 with 5 to 8 tokens; 9 to 12 tokens, 0.94 to 1.0; the indices stored on the way
+//! for tokens beyond 4, one quad and 4 tokens at a time, 0.88 to 1.0 with 5 to 64; from intrinsics 1.05 to 1.1 where in assembly it is
+//! 1.2; groups of 128 columns, which are a call each, 0.86 and 0.92 of `maddubs` with 2 and 3 tokens. In C:
+//!
+//! - two nibbles kept together and taken apart at each lookup, half as many stores: 0.86 to 0.96;
+//! - codes that lie in order already, which would be another layout: 1.07 to 1.4 of the loop with stored indices;
+//! - tables of 32 bytes, which are loaded without a broadcast: no gain, nor in any order of lookups and adds of a block.
 
 mod indices;
 pub(crate) mod sizes;
@@ -65,8 +72,8 @@ use sums::{add_group, add_kept, add_to_sums, token_group};
 
 use super::rows::{Rows, vectors};
 use super::sinks::check_lengths;
-use super::vector::ByteVector;
-use crate::kernels::contract::{MAX_CALL_PANELS, Operands, Panels, SCRATCH_BYTES, Scratch};
+use super::vector::{ByteVector, QuadCodes};
+use crate::kernels::contract::{MAX_CALL_PANELS, MAX_CALL_SUMS, Operands, Panels, SCRATCH_BYTES, Scratch};
 use crate::layout::two_bit::BLOCK_COLUMNS;
 use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 
@@ -79,6 +86,9 @@ pub(crate) const LOOKUP_TOKENS: usize = 32;
 /// Blocks whose tables and indices there are at a time.
 const TABLE_BLOCKS: usize = 12;
 
+/// Blocks times tokens of which there are tables at a time where lookups are of codes in order at once: 12 KiB.
+const AT_ONCE_TABLES: usize = 96;
+
 /// Blocks that an i16 takes: 252 · 16 · 8 < 2¹⁵.
 const NARROW_RUN: usize = 21 * TABLE_BLOCKS;
 
@@ -90,9 +100,7 @@ const TOTAL_BYTES: usize = LOOKUP_TOKENS * 16;
 
 /// Behind them are two vectors for each token and quad, of which narrow vectors make more.
 const _: () = assert!(TABLE_BYTES.is_multiple_of(64) && TOTAL_BYTES.is_multiple_of(64));
-const _: () = assert!(
-    TABLE_BYTES + TOTAL_BYTES + LOOKUP_TOKENS * LOOKUP_PANELS * BLOCK_BYTES / QUAD * 2 <= SCRATCH_BYTES
-);
+const _: () = assert!(TABLE_BYTES + TOTAL_BYTES + MAX_CALL_SUMS * BLOCK_BYTES / QUAD * 2 <= SCRATCH_BYTES);
 
 /// All panels times all tokens.
 ///
@@ -106,12 +114,14 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
 ) {
     let Operands { panels, q, tokens, .. } = operands;
     check_lengths(operands, panels.layout().column_multiple, sums.len());
-    assert!(tokens <= LOOKUP_TOKENS && panels.count() <= LOOKUP_PANELS);
+    assert!(tokens <= LOOKUP_TOKENS && tokens * panels.count().next_multiple_of(4) <= MAX_CALL_SUMS);
     const { assert!(size_of::<V::Totals>() <= 16 && size_of::<V>() == 4 * V::ROWS) };
     const { assert!(TABLE_BLOCKS.is_multiple_of(C::UNPACKED_BLOCKS) && C::UNPACKED_BLOCKS <= 4) };
     let quads = vectors::<V>(panels).div_ceil(QUAD);
     // One more than there are, rather than code for a single one.
     let quads = if V::KEEPS_NARROW { quads.next_multiple_of(2) } else { quads };
+    let at_once = C::IN_PLACE && V::AT_ONCE.contains(&tokens);
+    let chunk_blocks = if at_once { AT_ONCE_TABLES / tokens / 2 * 2 } else { TABLE_BLOCKS };
     let scratch = scratch.0.as_mut_ptr().cast::<u8>();
     // The scratch starts at a cache line, and so do its parts.
     let tables = scratch.cast::<[u8; 16]>();
@@ -130,14 +140,30 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
             let totals = core::slice::from_raw_parts_mut(totals, tokens);
             let narrow = core::slice::from_raw_parts_mut(narrow, tokens * quads);
             let mut starts = [0; LOOKUP_TOKENS];
-            for (chunk, q) in q.chunks(TABLE_BLOCKS * BLOCK_COLUMNS * tokens).enumerate() {
+            for (chunk, q) in q.chunks(chunk_blocks * BLOCK_COLUMNS * tokens).enumerate() {
                 let blocks = q.len() / (BLOCK_COLUMNS * tokens);
-                let byte_lookups = make_all_tables::<V>(q, tokens, tables, totals);
-                for (start, byte_lookups) in starts.iter_mut().zip(byte_lookups) {
+                let byte_lookups = make_all_tables::<V>(q, tokens, at_once, tables, totals);
+                for (start, byte_lookups) in
+                    starts.iter_mut().zip(byte_lookups).take(tokens.div_ceil(token_group::<V>()))
+                {
                     let flushes = (blocks * BLOCK_LOOKUPS).div_ceil(byte_lookups);
                     *start += flushes * if V::KEEPS_NARROW { KEPT_START } else { BYTE_START as usize };
                 }
-                let from = run * NARROW_RUN + chunk * TABLE_BLOCKS;
+                let from = run * NARROW_RUN + chunk * chunk_blocks;
+                if at_once {
+                    for quad in 0..vectors::<V>(panels).div_ceil(QUAD) {
+                        look_up_at_once::<V, C>(
+                            panels,
+                            quad,
+                            from..from + blocks,
+                            tables,
+                            byte_lookups[0],
+                            tokens,
+                            narrow,
+                        );
+                    }
+                    continue;
+                }
                 let mut quad = 0;
                 while quad + 2 <= quads {
                     look_up::<V, C, 2>(
@@ -168,8 +194,8 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
     }
 }
 
-/// The tables of some blocks, up to [`TABLE_BLOCKS`]; adds the activations to `totals`. Returns how many
-/// lookups a byte takes, for each group.
+/// The tables of some blocks, up to [`TABLE_BLOCKS`] or [`AT_ONCE_TABLES`]; adds the activations to `totals`. Returns how many
+/// lookups a byte takes, for each group, or for all `alike`.
 ///
 /// Groups of [`token_group`] tokens follow each other, the last one may be smaller; within them the lookups; within
 /// these the tokens.
@@ -181,17 +207,28 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, C: LookupCodes>(
 unsafe fn make_all_tables<V: ByteVector>(
     q: &[i8],
     tokens: usize,
+    alike: bool,
     tables: *mut [u8; 16],
     totals: &mut [V::Totals],
 ) -> [usize; LOOKUP_TOKENS] {
     let blocks = q.len() / (BLOCK_COLUMNS * tokens);
     let mut byte_lookups = [BYTE_LOOKUPS; LOOKUP_TOKENS];
-    for (group, totals) in totals.chunks_mut(token_group::<V>()).enumerate() {
-        let first = group * token_group::<V>();
-        // SAFETY: the features, the values and the room, as promised.
-        unsafe {
+    let groups = tokens.div_ceil(token_group::<V>());
+    // SAFETY: the features, the values and the room, as promised.
+    unsafe {
+        for (group, byte_lookups) in byte_lookups.iter_mut().enumerate().take(groups) {
+            let first = group * token_group::<V>();
+            let count = token_group::<V>().min(tokens - first);
+            *byte_lookups = V::byte_lookups(q.as_ptr().add(4 * first), tokens, blocks, count);
+        }
+        if alike {
+            let least = byte_lookups[..groups].iter().copied().min();
+            byte_lookups[..groups].fill(least.unwrap_or(BYTE_LOOKUPS));
+        }
+        for (group, totals) in totals.chunks_mut(token_group::<V>()).enumerate() {
+            let first = group * token_group::<V>();
             let to = tables.add(first * blocks * BLOCK_LOOKUPS);
-            byte_lookups[group] = V::make_group_tables(q.as_ptr().add(4 * first), tokens, blocks, to, totals);
+            V::make_group_tables(q.as_ptr().add(4 * first), tokens, blocks, byte_lookups[group], to, totals);
         }
     }
     byte_lookups
@@ -267,5 +304,45 @@ unsafe fn look_up<V: ByteVector, C: LookupCodes, const R: usize>(
                 _ => add_group::<V, R, 4>(first, lookups, tables, narrow, tokens),
             }
         }
+    }
+}
+
+/// Adds the blocks' products of a quad to the i16 sums, of tokens whose tables' bytes all take so many lookups.
+///
+/// # Safety
+/// As [`look_up`], and [`ByteVector::AT_ONCE`] has the number of tokens.
+#[inline(always)]
+unsafe fn look_up_at_once<V: ByteVector, C: LookupCodes>(
+    panels: Panels<'_>,
+    quad: usize,
+    blocks: Range<usize>,
+    tables: *const [u8; 16],
+    byte_lookups: usize,
+    tokens: usize,
+    narrow: &mut [[V; 2]],
+) {
+    assert!(2 * V::ROWS == PANEL_ROWS);
+    let rows = Rows::new::<V>(panels, C::start(panels), 0);
+    // Beyond the last panel: that one again.
+    let last = vectors::<V>(panels) - 2;
+    let pair = |quad, block| {
+        [quad * QUAD, quad * QUAD + 2]
+            .map(|vector| rows.vector::<V>(last.min(vector)).wrapping_add(block * BLOCK_BYTES))
+    };
+    let first = C::first_block(panels) + blocks.start;
+    let next = if (quad + 1) * QUAD <= last { pair(quad + 1, first) } else { pair(0, first + blocks.len()) };
+    let codes = QuadCodes { codes: pair(quad, first), next, blocks: blocks.len() };
+    let lookups = blocks.len() * BLOCK_LOOKUPS;
+    let mut token = 0;
+    while token < tokens {
+        let count = match tokens - token {
+            5 => 2,
+            left => left.min(4),
+        };
+        let tables = [token, token + 2].map(|token| tables.wrapping_add(token * lookups));
+        let narrow = narrow[quad * tokens + token..][..count].as_mut_ptr();
+        // SAFETY: the features, tables and sums, as promised; the codes of all blocks are there.
+        unsafe { V::look_up_at_once(codes, count, tables, byte_lookups, narrow) };
+        token += count;
     }
 }

@@ -7,6 +7,7 @@ use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::BLOCK_BYTES;
 
 impl LookupCodes for TwoBitCodes {
+    const IN_PLACE: bool = true;
     const UNPACKED_BLOCKS: usize = 1;
 
     #[inline(always)]

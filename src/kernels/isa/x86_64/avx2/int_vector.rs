@@ -1,13 +1,15 @@
 //! [`IntVector`] and [`ByteVector`] in 256 bits.
 
 use core::arch::x86_64::*;
+use core::ops::Range;
 
-use super::tables::make_tables;
+use super::at_once::look_up_at_once;
+use super::tables::{byte_lookups, make_tables};
 use crate::kernels::float::intrinsics;
 use crate::kernels::isa::x86::lanes128;
 use crate::kernels::ternary::five_trit::nine;
 use crate::kernels::ternary::five_trit::recoded::RECODED_QUARTER;
-use crate::kernels::ternary::vector::{ByteVector, IntVector};
+use crate::kernels::ternary::vector::{ByteVector, IntVector, QuadCodes};
 use crate::layout::ScaleType;
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
@@ -142,6 +144,7 @@ unsafe impl IntVector for __m256i {
 unsafe impl ByteVector for __m256i {
     const PINS: bool = true;
     const KEEPS_NARROW: bool = true;
+    const AT_ONCE: Range<usize> = 2..9;
 
     type Totals = __m128i;
 
@@ -190,8 +193,14 @@ unsafe impl ByteVector for __m256i {
         }
         fn no_totals() -> __m128i { _mm_setzero_si128() }
         fn total(totals: __m128i) -> i32 { lanes128::sum_i16(totals) }
-        fn make_group_tables(q: *const i8, tokens: usize, blocks: usize, to: *mut [u8; 16], totals: &mut [__m128i]) -> usize {
-            make_tables(q, tokens, blocks, to, totals)
+        fn byte_lookups(q: *const i8, tokens: usize, blocks: usize, count: usize) -> usize {
+            byte_lookups(q, tokens, blocks, count)
+        }
+        fn make_group_tables(q: *const i8, tokens: usize, blocks: usize, byte_lookups: usize, to: *mut [u8; 16], totals: &mut [__m128i]) {
+            make_tables(q, tokens, blocks, byte_lookups, to, totals)
+        }
+        fn look_up_at_once(codes: QuadCodes, tokens: usize, tables: [*const [u8; 16]; 2], byte_lookups: usize, narrow: *mut [Self; 2]) {
+            look_up_at_once(codes, tokens, tables, byte_lookups, narrow)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! AVX2 with FMA and F16C: 256-bit vectors, 16 registers.
 
+mod at_once;
 mod int_vector;
 mod tables;
 pub(super) mod vector;
@@ -33,7 +34,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
             two_bit: 1 => 2, 2 => 2, 3 => 2, 4 => 1, 5 => 1, 6 => 1;
             five_trit: 1 => 2, 2 => 2, 3 => 2, 4 => 2, 5 => 1, 6 => 1;
             five_trit_int4: 1 => 2;
-            by table: two_bit from 4, five_trit from 7;
+            by table: two_bit from 2, in groups from 4, five_trit from 7;
         }
     },
 };

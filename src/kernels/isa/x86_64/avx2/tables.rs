@@ -47,7 +47,8 @@ unsafe fn two_fields(q: *const i8, tokens: usize, one: bool) -> __m128i {
 /// As [`make_tables`].
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn byte_lookups(q: *const i8, tokens: usize, blocks: usize, one: bool) -> usize {
+pub(super) unsafe fn byte_lookups(q: *const i8, tokens: usize, blocks: usize, count: usize) -> usize {
+    let one = count == 1;
     let (mut most, mut most_of_two, mut last) =
         (_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128());
     for block in 0..blocks {
@@ -74,8 +75,8 @@ unsafe fn byte_lookups(q: *const i8, tokens: usize, blocks: usize, one: bool) ->
     }
 }
 
-/// The tables of some blocks of a group of one or two tokens; adds the activations to `totals`. Returns how many lookups fit in a
-/// byte, which are [`KEPT_START`] and the sum.
+/// The tables of some blocks of a group of one or two tokens; adds the activations to `totals`. A byte's lookups are
+/// [`KEPT_START`] and the sum.
 ///
 /// # Safety
 /// The CPU has AVX2; from `q` on are `blocks` blocks of as many `tokens`, the group's tokens first; there is room for their
@@ -86,12 +87,11 @@ pub(super) unsafe fn make_tables(
     q: *const i8,
     tokens: usize,
     blocks: usize,
+    byte_lookups: usize,
     to: *mut [u8; 16],
     totals: &mut [__m128i],
-) -> usize {
+) {
     let one = totals.len() == 1;
-    // SAFETY: as promised.
-    let byte_lookups = unsafe { byte_lookups(q, tokens, blocks, one) };
     let ones = 0x0101_0101;
     let first_signs = _mm256_setr_epi32(ones, 0, -1, 0, ones, 0, -1, 0);
     let second_signs = _mm256_setr_epi32(0, ones, 0, -1, 0, ones, 0, -1);
@@ -126,5 +126,4 @@ pub(super) unsafe fn make_tables(
     for (total, sums) in totals.iter_mut().zip(sums) {
         *total = _mm_add_epi16(*total, sums);
     }
-    byte_lookups
 }

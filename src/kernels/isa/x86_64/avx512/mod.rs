@@ -38,7 +38,7 @@ pub(crate) const KERNELS: Kernels = Kernels {
             two_bit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2;
             five_trit: 1 => 1, 2 => 4, 3 => 4, 4 => 2, 5 => 2, 6 => 2;
             five_trit_int4: 1 => 1;
-            by table: two_bit from 4, five_trit from 7;
+            by table: two_bit from 4, in groups from 4, five_trit from 7;
         }
     },
 };
