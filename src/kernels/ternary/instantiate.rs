@@ -158,7 +158,7 @@ macro_rules! multiply_add_products {
 #[cfg_attr(not(target_arch = "aarch64"), allow(unused_imports))]
 pub(crate) use multiply_add_products;
 
-/// A function of a layout for any number of tokens and any sink, compiled with the features; other numbers than those
+/// A function of a layout for any number of tokens, compiled with the features; other numbers than those
 /// listed are the last function's.
 macro_rules! any_tokens {
     (
@@ -169,23 +169,24 @@ macro_rules! any_tokens {
         /// # Safety
         /// The CPU has the features; the panels are of the layout, the activations of the width, and the sink is made
         /// for these operands.
+        #[inline(never)]
         #[target_feature(enable = $features)]
-        unsafe fn $name<S: $crate::kernels::ternary::sinks::Sink>(
+        unsafe fn $name(
             operands: $crate::kernels::contract::Operands<'_>,
-            sink: &mut S,
+            sink: &mut $crate::kernels::ternary::sinks::Sink<'_>,
         ) {
             // A function for each number of tokens: of one with all their loops, the compiler makes slower ones.
             /// # Safety
             /// As the outer function, and there is one token.
             #[$inline]
             #[target_feature(enable = $features)]
-            unsafe fn one<S: $crate::kernels::ternary::sinks::Sink>(
+            unsafe fn one(
                 operands: $crate::kernels::contract::Operands<'_>,
-                sink: &mut S,
+                sink: &mut $crate::kernels::ternary::sinks::Sink<'_>,
             ) {
                 // SAFETY: this function has the features; the rest as promised.
                 unsafe {
-                    $crate::kernels::ternary::$layout::$way::$one_token::<$vector, S, $one>(operands, sink)
+                    $crate::kernels::ternary::$layout::$way::$one_token::<$vector, $one>(operands, sink)
                 }
             }
 
@@ -194,13 +195,13 @@ macro_rules! any_tokens {
             #[allow(dead_code)]
             #[$inline]
             #[target_feature(enable = $features)]
-            unsafe fn several<S: $crate::kernels::ternary::sinks::Sink, const R: usize, const T: usize>(
+            unsafe fn several<const R: usize, const T: usize>(
                 operands: $crate::kernels::contract::Operands<'_>,
-                sink: &mut S,
+                sink: &mut $crate::kernels::ternary::sinks::Sink<'_>,
             ) {
                 // SAFETY: as above.
                 unsafe {
-                    $crate::kernels::ternary::$layout::$way::$several_tokens::<$vector, S, R, T>(operands, sink)
+                    $crate::kernels::ternary::$layout::$way::$several_tokens::<$vector, R, T>(operands, sink)
                 }
             }
 
@@ -208,7 +209,7 @@ macro_rules! any_tokens {
             unsafe {
                 match operands.tokens {
                     1 => one(operands, sink),
-                    $($tokens => several::<S, $rows, $tokens>(operands, sink),)*
+                    $($tokens => several::<$rows, $tokens>(operands, sink),)*
                     _ => $others(operands, sink),
                 }
             }
@@ -217,7 +218,7 @@ macro_rules! any_tokens {
 }
 pub(crate) use any_tokens;
 
-/// [`TileKernels`](crate::kernels::contract::TileKernels) of a function for any sink.
+/// [`TileKernels`](crate::kernels::contract::TileKernels) of such a function.
 macro_rules! tile_kernels {
     ($any_tokens:ident, $features:literal, $token_tile:expr) => {{
         /// # Safety
@@ -228,7 +229,7 @@ macro_rules! tile_kernels {
             _: &mut $crate::kernels::contract::Scratch,
             sums: &mut [[i32; $crate::layout::PANEL_ROWS]],
         ) {
-            let mut sink = $crate::kernels::ternary::sinks::WholeSums::new(operands, sums);
+            let mut sink = $crate::kernels::ternary::sinks::Sink::whole(operands, sums);
             // SAFETY: this function has the features; the contract says which layout and width.
             unsafe { $any_tokens(operands, &mut sink) }
         }
@@ -241,8 +242,7 @@ macro_rules! tile_kernels {
             groups: $crate::kernels::contract::Groups<'_>,
             buffers: $crate::kernels::contract::GroupBuffers<'_>,
         ) {
-            let mut sink =
-                $crate::kernels::ternary::sinks::ScaledGroups::new(operands, groups, buffers.scaled);
+            let mut sink = $crate::kernels::ternary::sinks::Sink::groups(operands, groups, buffers.scaled);
             // SAFETY: as above.
             unsafe { $any_tokens(operands, &mut sink) }
         }
@@ -252,7 +252,7 @@ macro_rules! tile_kernels {
 }
 pub(crate) use tile_kernels;
 
-/// The same of int4: by table from some number of tokens on, and with scale groups from another, below it by a function for any sink.
+/// The same of int4: by table from some number of tokens on, and with scale groups from another, below it by such a function.
 macro_rules! lookup_kernels {
     ($few_tokens:ident, $codes:ty, $vector:ty, $features:literal, $few_tile:expr, $min_tokens:expr, $groups_min_tokens:expr) => {{
         use $crate::kernels::ternary::int4_lookup::{LOOKUP_PANELS, LOOKUP_TOKENS};
@@ -332,6 +332,9 @@ pub(crate) const fn token_tile(tokens: &[usize]) -> usize {
 /// # Safety
 /// None.
 #[cold]
-pub(crate) unsafe fn too_many_tokens<S>(operands: crate::kernels::contract::Operands<'_>, _: &mut S) {
+pub(crate) unsafe fn too_many_tokens(
+    operands: crate::kernels::contract::Operands<'_>,
+    _: &mut super::sinks::Sink<'_>,
+) {
     panic!("{} tokens are more than a tile has", operands.tokens);
 }

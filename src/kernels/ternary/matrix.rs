@@ -97,11 +97,11 @@ unsafe fn add_pair<V: MatrixVector, const R: usize, const T: usize, const P: usi
 /// # Safety
 /// As [`Sink::end`], for each of the vectors.
 #[inline(always)]
-pub(super) unsafe fn end<V: MatrixVector, S: Sink, const R: usize, const T: usize>(
+pub(super) unsafe fn end<V: MatrixVector, const R: usize, const T: usize>(
     segment: usize,
     first: usize,
     sums: [[[V; 2]; R]; T],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
     unsafe {

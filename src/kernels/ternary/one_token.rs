@@ -60,12 +60,12 @@ pub(super) trait Pieces {
 /// # Safety
 /// The CPU has the features of `V`; the steps are in the panels, and the sink is made for them.
 #[inline(always)]
-pub(super) unsafe fn all_panels<V: ByteVector, S: Sink, P: Pieces, const R: usize>(
+pub(super) unsafe fn all_panels<V: ByteVector, P: Pieces, const R: usize>(
     pieces: &P,
     panels: Panels<'_>,
     start: usize,
     (first_step, steps): (usize, &[P::Step]),
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     const { assert!((PANEL_ROWS / V::ROWS).is_multiple_of(R) && PANEL_ROWS / V::ROWS <= MOST_PARTS) };
     let parts = PANEL_ROWS / V::ROWS;

@@ -94,14 +94,14 @@ impl Rows {
 
 /// Calls a kernel of `R` vectors of rows for all vectors of the panels: `R` at once, and singly what is left.
 macro_rules! by_rows {
-    ($panels:expr, $first:ident => $kernel:ident::<$vector:ty, $sink:ty, $rows:ident $(, $tokens:ident)?>($($argument:expr),*)) => {{
+    ($panels:expr, $first:ident => $kernel:ident::<$vector:ty, $rows:ident $(, $tokens:ident)?>($($argument:expr),*)) => {{
         let vectors = $crate::kernels::ternary::rows::vectors::<$vector>($panels);
         let whole = vectors / $rows * $rows;
         for $first in (0..whole).step_by($rows) {
-            $kernel::<$vector, $sink, $rows $(, $tokens)?>($($argument),*);
+            $kernel::<$vector, $rows $(, $tokens)?>($($argument),*);
         }
         for $first in whole..vectors {
-            $kernel::<$vector, $sink, 1 $(, $tokens)?>($($argument),*);
+            $kernel::<$vector, 1 $(, $tokens)?>($($argument),*);
         }
     }};
 }

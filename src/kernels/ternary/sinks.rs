@@ -7,7 +7,7 @@ use crate::kernels::contract::{GroupBuffers, Groups, MAX_RUN_COLUMNS, Operands, 
 use crate::layout::PANEL_ROWS;
 use crate::layout::five_trit::QUARTER_COLUMNS;
 
-/// `FiveTrit` divides by 256 what has to fit in an i32, `TwoBit` only by 4.
+/// `FiveTrit` divides by 256 what has to fit in an i32, `TwoBit` by 4, and sums of int4 by 64.
 const _: () = assert!(256 * 2 * 128 * MAX_RUN_COLUMNS <= 1 << 31);
 
 /// Asserts all that kernels trust of their arguments: activations for whole blocks of columns, no more and no less, and
@@ -23,113 +23,103 @@ pub(crate) fn check_lengths(operands: Operands<'_>, column_multiple: usize, sums
 /// Kernels that prepare activations in pieces end a segment longer than a piece, which is longer than any scale group,
 /// in parts.
 ///
-/// # Safety
-/// `segment` is a multiple of [`QUARTER_COLUMNS`] above 0.
-///
-/// To call the others the CPU must have the features of the vector; the panels, tokens and segments are those of the
-/// operands that the sink was made for.
-pub(crate) unsafe trait Sink {
-    /// Columns of a segment, the last one of the run may have fewer.
-    fn segment(&self) -> usize;
-    /// What the accumulators of a token begin with.
-    unsafe fn start<V: IntVector>(&self, segment: usize, token: usize) -> V;
-    /// Takes the sums of a vector of rows for each of the `T` tokens, which are all of them.
-    unsafe fn end<V: IntVector, const T: usize>(&mut self, segment: usize, vector: usize, sums: [V; T]);
-}
+/// Which of the two it is, is asked at the end of a segment, so that there is one kernel for both: as a parameter of the kernel's type
+/// it doubled their code.
+pub(crate) struct Sink<'a>(Kind<'a>);
 
-/// The contract of a [`SumKernel`]: all columns in one segment, added to integers.
-pub(crate) struct WholeSums<'a>(&'a mut [[i32; PANEL_ROWS]]);
-
-impl<'a> WholeSums<'a> {
-    /// Of a kernel's arguments.
-    #[inline(always)]
-    pub(crate) fn new(operands: Operands<'_>, sums: &'a mut [[i32; PANEL_ROWS]]) -> WholeSums<'a> {
-        check_lengths(operands, operands.panels.layout().column_multiple, sums.len());
-        WholeSums(sums)
-    }
+enum Kind<'a> {
+    /// The contract of a [`SumKernel`]: all columns in one segment, added to integers.
+    Whole(&'a mut [[i32; PANEL_ROWS]]),
+    /// The contract of a [`GroupKernel`](crate::kernels::contract::GroupKernel): a segment is a scale group. Ending it
+    /// where its sums are, in registers, is what makes groups cheap: by a call of the other kernel for each group, one
+    /// token took 1.9 times as long with groups of 128 as without, 64 tokens 1.3 times.
+    Groups { tokens: usize, groups: Groups<'a>, scaled: &'a mut [[f32; PANEL_ROWS]] },
 }
 
 const _: () = assert!(MAX_RUN_COLUMNS.is_multiple_of(QUARTER_COLUMNS));
 
-// SAFETY: the segment is a multiple of a quarter, see above.
-unsafe impl Sink for WholeSums<'_> {
+impl<'a> Sink<'a> {
+    /// Of a [`SumKernel`]'s arguments.
     #[inline(always)]
-    fn segment(&self) -> usize {
-        MAX_RUN_COLUMNS
+    pub(crate) fn whole(operands: Operands<'_>, sums: &'a mut [[i32; PANEL_ROWS]]) -> Sink<'a> {
+        check_lengths(operands, operands.panels.layout().column_multiple, sums.len());
+        Sink(Kind::Whole(sums))
     }
 
+    /// Of a [`GroupKernel`](crate::kernels::contract::GroupKernel)'s arguments.
     #[inline(always)]
-    unsafe fn start<V: IntVector>(&self, _: usize, _: usize) -> V {
-        // SAFETY: the features, as promised.
-        unsafe { V::splat(0) }
-    }
-
-    #[inline(always)]
-    unsafe fn end<V: IntVector, const T: usize>(&mut self, _: usize, vector: usize, sums: [V; T]) {
-        let (panel, row) = place::<V>(vector);
-        for (to, sums) in self.0[panel * T..][..T].iter_mut().zip(sums) {
-            let to = to[row..].as_mut_ptr().cast::<u8>();
-            // SAFETY: the features, as promised; a vector's rows are in the panel from its first one on.
-            unsafe { V::load(to).add(sums).store(to) };
-        }
-    }
-}
-
-/// The contract of a [`GroupKernel`](crate::kernels::contract::GroupKernel): a segment is a scale group. Ending it
-/// where its sums are, in registers, is what makes groups cheap: by a call of the other kernel for each group, one
-/// token took 1.9 times as long with groups of 128 as without, 64 tokens 1.3 times.
-pub(crate) struct ScaledGroups<'a> {
-    tokens: usize,
-    groups: Groups<'a>,
-    scaled: &'a mut [[f32; PANEL_ROWS]],
-}
-
-impl<'a> ScaledGroups<'a> {
-    /// Of a kernel's arguments.
-    #[inline(always)]
-    pub(crate) fn new(
+    pub(crate) fn groups(
         operands: Operands<'_>,
         groups: Groups<'a>,
         scaled: &'a mut [[f32; PANEL_ROWS]],
-    ) -> ScaledGroups<'a> {
+    ) -> Sink<'a> {
         let Operands { panels, tokens, .. } = operands;
         check_lengths(operands, panels.layout().column_multiple, scaled.len());
         assert!(groups.columns() > 0 && groups.columns().is_multiple_of(QUARTER_COLUMNS));
         // The last of the scales, which are read behind pointers later on; the others begin at lower addresses.
         let last = groups.scale_bytes(panels.count() - 1, panels.width().div_ceil(groups.columns()) - 1);
         assert!(!last.is_empty());
-        ScaledGroups { tokens, groups, scaled }
-    }
-}
-
-// SAFETY: the constructor checked the segment.
-unsafe impl Sink for ScaledGroups<'_> {
-    #[inline(always)]
-    fn segment(&self) -> usize {
-        self.groups.columns()
+        Sink(Kind::Groups { tokens, groups, scaled })
     }
 
+    /// Columns of a segment, a multiple of [`QUARTER_COLUMNS`] above 0; the last one of the run may have fewer.
     #[inline(always)]
-    unsafe fn start<V: IntVector>(&self, segment: usize, token: usize) -> V {
-        // Codes are w + 1, so Σ w·q starts from −Σ q.
+    pub(super) fn segment(&self) -> usize {
+        match &self.0 {
+            Kind::Whole(_) => MAX_RUN_COLUMNS,
+            Kind::Groups { groups, .. } => groups.columns(),
+        }
+    }
+
+    /// What the accumulators of a token begin with.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`; the token and the segment are those of the operands that the sink was made for.
+    #[inline(always)]
+    pub(super) unsafe fn start<V: IntVector>(&self, segment: usize, token: usize) -> V {
+        let start = match &self.0 {
+            Kind::Whole(_) => 0,
+            // Codes are w + 1, so Σ w·q starts from −Σ q.
+            Kind::Groups { tokens, groups, .. } => -groups.sums(0, segment, *tokens)[token],
+        };
         // SAFETY: the features, as promised.
-        unsafe { V::splat(-self.groups.sums(0, segment, self.tokens)[token]) }
+        unsafe { V::splat(start) }
     }
 
+    /// Takes the sums of a vector of rows for each of the `T` tokens, which are all of them.
+    ///
+    /// # Safety
+    /// As [`Sink::start`], and the vector is one of the panels'.
     #[inline(always)]
-    unsafe fn end<V: IntVector, const T: usize>(&mut self, segment: usize, vector: usize, sums: [V; T]) {
+    pub(super) unsafe fn end<V: IntVector, const T: usize>(
+        &mut self,
+        segment: usize,
+        vector: usize,
+        sums: [V; T],
+    ) {
         let (panel, row) = place::<V>(vector);
-        let scale_type = self.groups.scale_type();
-        // SAFETY: the features, as promised; `new` checked the ends of scales and sums; a vector's rows are in the
-        // panel from its first one on; a fetch ahead may point anywhere.
-        unsafe {
-            let scales = self.groups.scales_at(panel, segment).add(row * scale_type.bytes());
-            // A panel's scales are a few cache lines, too few for the CPU to see a stream in them.
-            V::fetch_far(scales.wrapping_add(self.groups.ahead()));
-            let scales = V::load_scales(scales, scale_type);
-            let to = self.scaled.as_mut_ptr().add(panel * T).cast::<f32>().add(row);
-            for (t, sums) in sums.into_iter().enumerate() {
-                sums.add_scaled(scales, to.add(t * PANEL_ROWS));
+        match &mut self.0 {
+            Kind::Whole(to) => {
+                for (to, sums) in to[panel * T..][..T].iter_mut().zip(sums) {
+                    let to = to[row..].as_mut_ptr().cast::<u8>();
+                    // SAFETY: the features, as promised; a vector's rows are in the panel from its first one on.
+                    unsafe { V::load(to).add(sums).store(to) };
+                }
+            }
+            Kind::Groups { groups, scaled, .. } => {
+                let scale_type = groups.scale_type();
+                // SAFETY: the features, as promised; the constructor checked the ends of scales and sums; a vector's rows are in
+                // the panel from its first one on; a fetch ahead may point anywhere.
+                unsafe {
+                    let scales = groups.scales_at(panel, segment).add(row * scale_type.bytes());
+                    // A panel's scales are a few cache lines, too few for the CPU to see a stream in them.
+                    V::fetch_far(scales.wrapping_add(groups.ahead()));
+                    let scales = V::load_scales(scales, scale_type);
+                    let to = scaled.as_mut_ptr().add(panel * T).cast::<f32>().add(row);
+                    for (t, sums) in sums.into_iter().enumerate() {
+                        sums.add_scaled(scales, to.add(t * PANEL_ROWS));
+                    }
+                }
             }
         }
     }
@@ -140,9 +130,9 @@ unsafe impl Sink for ScaledGroups<'_> {
 /// # Safety
 /// As [`Sink::start`].
 #[inline(always)]
-pub(super) unsafe fn start_segment<V: IntVector, S: Sink, const R: usize, const T: usize>(
+pub(super) unsafe fn start_segment<V: IntVector, const R: usize, const T: usize>(
     segment: usize,
-    sink: &S,
+    sink: &Sink<'_>,
 ) -> [[V; R]; T] {
     // SAFETY: as promised to this function.
     unsafe {
@@ -159,11 +149,11 @@ pub(super) unsafe fn start_segment<V: IntVector, S: Sink, const R: usize, const 
 /// # Safety
 /// As [`Sink::end`], for each of the vectors.
 #[inline(always)]
-pub(super) unsafe fn end_segment<V: IntVector, S: Sink, const R: usize, const T: usize>(
+pub(super) unsafe fn end_segment<V: IntVector, const R: usize, const T: usize>(
     segment: usize,
     first: usize,
     sums: [[V; R]; T],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     for r in 0..R {
         let mut tokens = [sums[0][r]; T];

@@ -43,14 +43,14 @@ use crate::layout::{BLOCK_BYTES, PANEL_ROWS};
 /// # Safety
 /// The CPU has the features of `V`; the panels are `FiveTrit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens<V: DotVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens<V: DotVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => several_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) unsafe fn several_tokens<V: DotVector, S: Sink, const R: usize, const
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
+pub(crate) unsafe fn one_token<V: DotVector, const R: usize>(operands: Operands<'_>, sink: &mut Sink<'_>) {
     let Operands { panels, q, .. } = operands;
     let mut totals = [0; MAX_RUN_COLUMNS / QUARTER_COLUMNS];
     // SAFETY: as promised; the sink's constructor checked the lengths.
@@ -72,7 +72,7 @@ pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: 
         } else {
             &[]
         };
-        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, totals, sink));
+        by_rows!(panels, first => one_token_rows::<V, R>(panels, first, q, totals, sink));
     }
 }
 
@@ -81,14 +81,14 @@ pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: 
 /// # Safety
 /// As [`several_tokens`], for one, and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4<V: FactorVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4<V: FactorVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => int4_rows::<V, S, R>(panels, first, q, sink));
+        by_rows!(panels, first => int4_rows::<V, R>(panels, first, q, sink));
     }
 }
 
@@ -99,12 +99,12 @@ pub(crate) unsafe fn one_token_int4<V: FactorVector, S: Sink, const R: usize>(
 /// As [`one_token_int4`].
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4_shared<V: DotVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4_shared<V: DotVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { several_tokens_int4::<V, S, R, 1>(operands, sink) };
+    unsafe { several_tokens_int4::<V, R, 1>(operands, sink) };
 }
 
 /// `R` vectors of rows from number `first` on, for all `T` tokens.
@@ -113,11 +113,11 @@ pub(crate) unsafe fn one_token_int4_shared<V: DotVector, S: Sink, const R: usize
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds `T` values for each column of
 /// their quarters.
 #[inline(always)]
-unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn several_rows<V: DotVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, 0, first);
     // SAFETY: the features, as promised; codes are within the run's quarters, and sixteen fields of each are as many
@@ -127,7 +127,7 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
         let mut q = q.as_ptr();
         let from = quarters(panels).start;
         for (segment, quarters) in Segments::new(quarters(panels).len(), sink.segment() / QUARTER_COLUMNS) {
-            let mut acc = start_segment::<V, S, R, T>(segment, sink);
+            let mut acc = start_segment::<V, R, T>(segment, sink);
             for quarter in quarters {
                 let (rest, blocks) = quarter_offsets(from + quarter);
                 let shift = ((from + quarter) % 4 * 2) as u32;
@@ -164,12 +164,12 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
 /// # Safety
 /// As [`several_rows`].
 #[inline(always)]
-unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
+unsafe fn one_token_rows<V: DotVector, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
     totals: &[i32],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, 0, first);
     let ahead = Ahead::new::<V, R>(panels, 0);
@@ -215,11 +215,11 @@ unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
 /// # Safety
 /// As [`several_rows`].
 #[inline(always)]
-unsafe fn int4_rows<V: FactorVector, S: Sink, const R: usize>(
+unsafe fn int4_rows<V: FactorVector, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     const { assert!(!V::SIGNED) };
     let rows = Rows::new::<V>(panels, 0, first);
@@ -270,9 +270,9 @@ unsafe fn int4_rows<V: FactorVector, S: Sink, const R: usize>(
 /// # Safety
 /// As [`several_tokens`], and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens_int4<V: DotVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens_int4<V: DotVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     let mut padded = [TileFactors::ZEROS; FACTOR_QUARTERS];
@@ -296,7 +296,7 @@ pub(crate) unsafe fn several_tokens_int4<V: DotVector, S: Sink, const R: usize, 
                 }
             }
             let factors = (&factors[..count], &totals[..count]);
-            by_rows!(panels, first => several_int4_rows::<V, S, R, T>(panels, first, piece, factors, sink));
+            by_rows!(panels, first => several_int4_rows::<V, R, T>(panels, first, piece, factors, sink));
         }
     }
 }
@@ -307,12 +307,12 @@ pub(crate) unsafe fn several_tokens_int4<V: DotVector, S: Sink, const R: usize, 
 /// As [`several_rows`], but for activations: `factors` and, if the dots are signed, `totals` are those of the piece, which
 /// begins within the run.
 #[inline(always)]
-unsafe fn several_int4_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn several_int4_rows<V: DotVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     piece: usize,
     (factors, totals): (&[TileFactors], &[[i32; T]]),
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, 0, first);
     let mut quarter = quarters(panels).start + piece * FACTOR_QUARTERS;
@@ -324,7 +324,7 @@ unsafe fn several_int4_rows<V: DotVector, S: Sink, const R: usize, const T: usiz
         for (segment, (factors, totals)) in segments.enumerate() {
             let segment = piece * FACTOR_QUARTERS / segment_quarters + segment;
             let mut acc = [[V::splat(0); R]; T];
-            let mut rests = start_segment::<V, S, R, T>(segment, sink);
+            let mut rests = start_segment::<V, R, T>(segment, sink);
             for p in factors {
                 let (rest, blocks) = quarter_offsets(quarter);
                 let mut p = p.0.as_ptr();

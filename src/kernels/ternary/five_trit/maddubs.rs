@@ -65,12 +65,12 @@ use crate::layout::five_trit::{CHUNK_BYTES, QUARTER_BYTES, QUARTER_COLUMNS, quar
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token<V: ByteVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
+pub(crate) unsafe fn one_token<V: ByteVector, const R: usize>(operands: Operands<'_>, sink: &mut Sink<'_>) {
     let Operands { panels, q, .. } = operands;
     let (q, _) = q.as_chunks();
     let pieces = Digits { run: quarters(panels).start };
     // SAFETY: as promised; the sink's constructor checked the lengths.
-    unsafe { all_panels::<V, S, _, R>(&pieces, panels, 0, (0, q), sink) };
+    unsafe { all_panels::<V, _, R>(&pieces, panels, 0, (0, q), sink) };
 }
 
 /// Digits brought out. The run starts with that quarter of its panels.
@@ -156,14 +156,14 @@ unsafe fn add_digits<V: ByteVector, const R: usize>(
 /// # Safety
 /// The CPU has the features of `V`; the panels are `FiveTrit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens<V: ByteVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens<V: ByteVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => several_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
@@ -173,18 +173,18 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, S: Sink, const R: usize, cons
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds `T` values for each column of
 /// their quarters.
 #[inline(always)]
-unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn several_rows<V: ByteVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, 0, first);
     // SAFETY: the features, as promised; as many quarters are read as `q` has activations for.
     unsafe {
         let mut quarter = Quarter::new(quarters(panels).start);
         for (segment, q) in q.chunks(sink.segment().saturating_mul(T)).enumerate() {
-            let mut wide = start_segment::<V, S, R, T>(segment, sink);
+            let mut wide = start_segment::<V, R, T>(segment, sink);
             for q in q.chunks(NARROW_QUARTERS * QUARTER_COLUMNS * T) {
                 let mut narrow = [[V::splat(0); R]; T];
                 for q in q.chunks_exact(QUARTER_COLUMNS * T) {

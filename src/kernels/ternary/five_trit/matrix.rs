@@ -17,9 +17,9 @@ use crate::layout::five_trit::{QUARTER_COLUMNS, quarter_offsets};
 /// # Safety
 /// The CPU has the features of `V`; the panels are `FiveTrit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens<V: MatrixVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens<V: MatrixVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     let mut pairs = Pairs::ZEROS;
@@ -28,7 +28,7 @@ pub(crate) unsafe fn several_tokens<V: MatrixVector, S: Sink, const R: usize, co
         let columns = q.len() / T;
         // SAFETY: as promised; the sink's constructor checked the lengths.
         unsafe {
-            by_rows!(panels, first => rows::<V, S, R, T>(panels, first, piece, columns, &pairs, sink));
+            by_rows!(panels, first => rows::<V, R, T>(panels, first, piece, columns, &pairs, sink));
         }
     }
 }
@@ -38,13 +38,13 @@ pub(crate) unsafe fn several_tokens<V: MatrixVector, S: Sink, const R: usize, co
 /// # Safety
 /// The CPU has the features of `V`; the panels have the vectors of rows, and their run the piece's columns.
 #[inline(always)]
-unsafe fn rows<V: MatrixVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn rows<V: MatrixVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     piece: usize,
     columns: usize,
     pairs: &Pairs,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let codes = Rows::new::<V>(panels, 0, first);
     let segment_columns = sink.segment().min(PIECE_COLUMNS);
@@ -84,7 +84,7 @@ unsafe fn rows<V: MatrixVector, S: Sink, const R: usize, const T: usize>(
                 quarter += 1;
             }
             let segment = (piece * PIECE_COLUMNS + from) / segment_columns;
-            end::<V, S, R, T>(segment, first, sums, sink);
+            end::<V, R, T>(segment, first, sums, sink);
         }
     }
 }

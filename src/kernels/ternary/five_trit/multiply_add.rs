@@ -22,12 +22,12 @@ use crate::layout::five_trit::{BLOCK_COLUMNS, QUARTER_COLUMNS, quarter_offsets};
 /// # Safety
 /// As [`several_tokens_int8`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int8<V: LaneVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int8<V: LaneVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { several_tokens_int8::<V, S, R, 1>(operands, sink) };
+    unsafe { several_tokens_int8::<V, R, 1>(operands, sink) };
 }
 
 /// All panels times `T` tokens of any activations, `R` vectors of rows at once.
@@ -35,14 +35,14 @@ pub(crate) unsafe fn one_token_int8<V: LaneVector, S: Sink, const R: usize>(
 /// # Safety
 /// The CPU has the features of `V`; the panels are `FiveTrit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens_int8<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens_int8<V: LaneVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => int8_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => int8_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
@@ -51,41 +51,41 @@ pub(crate) unsafe fn several_tokens_int8<V: LaneVector, S: Sink, const R: usize,
 /// # Safety
 /// As [`several_tokens_int8`], and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens_int4<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens_int4<V: LaneVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => int4_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => int4_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
 /// # Safety
 /// As [`rows`].
 #[inline(always)]
-unsafe fn int8_rows<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn int8_rows<V: LaneVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { rows::<V, Int8, S, R, T>(panels, first, q, sink) };
+    unsafe { rows::<V, Int8, R, T>(panels, first, q, sink) };
 }
 
 /// # Safety
 /// As [`rows`], and all values are within −8..=7.
 #[inline(always)]
-unsafe fn int4_rows<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn int4_rows<V: LaneVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { rows::<V, Int4, S, R, T>(panels, first, q, sink) };
+    unsafe { rows::<V, Int4, R, T>(panels, first, q, sink) };
 }
 
 /// `R` vectors of rows from number `first` on, for all `T` tokens.
@@ -94,18 +94,18 @@ unsafe fn int4_rows<V: LaneVector, S: Sink, const R: usize, const T: usize>(
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds `T` values of the width for each
 /// column of their quarters.
 #[inline(always)]
-unsafe fn rows<V: LaneVector, W: Width, S: Sink, const R: usize, const T: usize>(
+unsafe fn rows<V: LaneVector, W: Width, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let codes = Rows::new::<V>(panels, 0, first);
     // SAFETY: the features, as promised; as many quarters are read as `q` has activations for.
     unsafe {
         let mut quarter = quarters(panels).start;
         for (segment, q) in q.chunks(sink.segment().saturating_mul(T)).enumerate() {
-            let mut wide = start_segment::<V, S, R, T>(segment, sink);
+            let mut wide = start_segment::<V, R, T>(segment, sink);
             for q in q.chunks(W::TERMS / 16 * QUARTER_COLUMNS * T) {
                 let mut narrow = [[W::zero::<V>(); R]; T];
                 for q in q.chunks_exact(QUARTER_COLUMNS * T) {
@@ -189,9 +189,9 @@ const _: () = assert!(FACTOR_QUARTERS <= NARROW_QUARTERS);
 /// # Safety
 /// As [`several_tokens_int8`], for one, and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4<V: LaneVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4<V: LaneVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     let mut padded = [TileFactors::ZEROS; FACTOR_QUARTERS];
@@ -209,7 +209,7 @@ pub(crate) unsafe fn one_token_int4<V: LaneVector, S: Sink, const R: usize>(
                 tile_factors::<V, 1>(q, padded, factors);
             }
             let factors = (&factors[..quarters.len()], &totals[..quarters.len()]);
-            by_rows!(panels, first => factor_rows::<V, S, R>(panels, first, piece, factors, sink));
+            by_rows!(panels, first => factor_rows::<V, R>(panels, first, piece, factors, sink));
         }
     }
 }
@@ -220,12 +220,12 @@ pub(crate) unsafe fn one_token_int4<V: LaneVector, S: Sink, const R: usize>(
 /// # Safety
 /// The CPU has the features of `V`; the panels have the vectors of rows, and the piece begins within the run.
 #[inline(always)]
-unsafe fn factor_rows<V: LaneVector, S: Sink, const R: usize>(
+unsafe fn factor_rows<V: LaneVector, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     piece: usize,
     (factors, totals): (&[TileFactors], &[i32]),
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let codes = Rows::new::<V>(panels, 0, first);
     let mut quarter = quarters(panels).start + piece * FACTOR_QUARTERS;

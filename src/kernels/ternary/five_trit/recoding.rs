@@ -40,9 +40,9 @@ struct Recoded {
 /// # Safety
 /// As [`maddubs::one_token`](super::maddubs::one_token), and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4<V: ByteVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4<V: ByteVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     let pieces = Recoding { run: quarters(panels).start };
@@ -55,7 +55,7 @@ pub(crate) unsafe fn one_token_int4<V: ByteVector, S: Sink, const R: usize>(
                 recoded.total = V::recode(q, &mut recoded.factors);
             }
             let steps = (part * RECODED_QUARTERS, &room[..q.len()]);
-            all_panels::<V, S, _, R>(&pieces, panels, 0, steps, sink);
+            all_panels::<V, _, R>(&pieces, panels, 0, steps, sink);
         }
     }
 }

@@ -18,11 +18,11 @@ use crate::layout::two_bit::BLOCK_COLUMNS;
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
+pub(crate) unsafe fn one_token<V: DotVector, const R: usize>(operands: Operands<'_>, sink: &mut Sink<'_>) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, sink));
+        by_rows!(panels, first => one_token_rows::<V, R>(panels, first, q, sink));
     }
 }
 
@@ -32,11 +32,11 @@ pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: 
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds a value for each column of their
 /// blocks.
 #[inline(always)]
-unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
+unsafe fn one_token_rows<V: DotVector, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, start(panels), first);
     let segment_bytes = sink.segment() / BLOCK_COLUMNS * BLOCK_BYTES;

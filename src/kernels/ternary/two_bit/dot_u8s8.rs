@@ -28,14 +28,14 @@ const fn in_place<V: DotVector>(sums: usize) -> bool {
 /// # Safety
 /// The CPU has the features of `V`; the panels are `TwoBit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens<V: DotVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens<V: DotVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => several_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
@@ -44,11 +44,11 @@ pub(crate) unsafe fn several_tokens<V: DotVector, S: Sink, const R: usize, const
 /// # Safety
 /// As [`several_tokens`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
+pub(crate) unsafe fn one_token<V: DotVector, const R: usize>(operands: Operands<'_>, sink: &mut Sink<'_>) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => one_token_rows::<V, S, R>(panels, first, q, sink));
+        by_rows!(panels, first => one_token_rows::<V, R>(panels, first, q, sink));
     }
 }
 
@@ -58,11 +58,11 @@ pub(crate) unsafe fn one_token<V: DotVector, S: Sink, const R: usize>(operands: 
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds `T` values for each column of
 /// their blocks.
 #[inline(always)]
-unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn several_rows<V: DotVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, start(panels), first);
     let ahead = Ahead::new::<V, R>(panels, start(panels));
@@ -72,7 +72,7 @@ unsafe fn several_rows<V: DotVector, S: Sink, const R: usize, const T: usize>(
     unsafe {
         let mut q = q.as_ptr();
         for (segment, bytes) in Segments::new(blocks(panels, 0).len(), segment_bytes) {
-            let mut sums = start_segment::<V, S, R, T>(segment, sink);
+            let mut sums = start_segment::<V, R, T>(segment, sink);
             let mut fours = [[V::splat(0); R]; T];
             for at in bytes.step_by(BLOCK_BYTES) {
                 ahead.fetch::<V, R>(rows, at);
@@ -112,11 +112,11 @@ const NEAR_AHEAD: usize = 256;
 /// # Safety
 /// As [`several_rows`].
 #[inline(always)]
-unsafe fn one_token_rows<V: DotVector, S: Sink, const R: usize>(
+unsafe fn one_token_rows<V: DotVector, const R: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, start(panels), first);
     let ahead = Ahead::new::<V, R>(panels, start(panels));

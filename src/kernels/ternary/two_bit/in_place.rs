@@ -17,13 +17,13 @@ const _: () = assert!(PIECE_BLOCKS * 2 * 4 * 512 <= 1 << 15);
 /// # Safety
 /// As [`several_tokens`](super::maddubs::several_tokens), for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token<V: ByteVector, S: Sink, const R: usize>(operands: Operands<'_>, sink: &mut S) {
+pub(crate) unsafe fn one_token<V: ByteVector, const R: usize>(operands: Operands<'_>, sink: &mut Sink<'_>) {
     let Operands { panels, q, .. } = operands;
     let (q, _) = q.as_chunks();
     debug_assert!(q.len() == blocks(panels, 0).len() / BLOCK_BYTES);
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        all_panels::<V, S, _, R>(&Blocks::<InPlace, 2>::NEW, panels, start(panels), (0, q), sink);
+        all_panels::<V, _, R>(&Blocks::<InPlace, 2>::NEW, panels, start(panels), (0, q), sink);
     }
 }
 

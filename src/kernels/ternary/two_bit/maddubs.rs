@@ -33,14 +33,14 @@ const NARROW_BLOCKS: usize = 16;
 /// # Safety
 /// The CPU has the features of `V`; the panels are `TwoBit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens<V: ByteVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens<V: ByteVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => several_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => several_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
@@ -50,11 +50,11 @@ pub(crate) unsafe fn several_tokens<V: ByteVector, S: Sink, const R: usize, cons
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds `T` values for each column of
 /// their blocks.
 #[inline(always)]
-unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn several_rows<V: ByteVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let rows = Rows::new::<V>(panels, start(panels), first);
     let (codes, ahead) = (rows.pointers::<V, R>(), Ahead::new::<V, R>(panels, start(panels)));
@@ -64,7 +64,7 @@ unsafe fn several_rows<V: ByteVector, S: Sink, const R: usize, const T: usize>(
         let mask = V::splat(0x0303_0303);
         let mut at = 0;
         for (segment, q) in q.chunks(sink.segment().saturating_mul(T)).enumerate() {
-            let mut wide = start_segment::<V, S, R, T>(segment, sink);
+            let mut wide = start_segment::<V, R, T>(segment, sink);
             for q in q.chunks(NARROW_BLOCKS * BLOCK_COLUMNS * T) {
                 let mut narrow = [[V::splat(0); R]; T];
                 for q in q.chunks_exact(BLOCK_COLUMNS * T) {

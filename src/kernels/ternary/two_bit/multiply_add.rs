@@ -15,12 +15,12 @@ use crate::layout::two_bit::BLOCK_COLUMNS;
 /// # Safety
 /// As [`several_tokens_int8`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int8<V: LaneVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int8<V: LaneVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { several_tokens_int8::<V, S, R, 1>(operands, sink) };
+    unsafe { several_tokens_int8::<V, R, 1>(operands, sink) };
 }
 
 /// All panels times one token of int4, `R` vectors of rows at once.
@@ -28,12 +28,12 @@ pub(crate) unsafe fn one_token_int8<V: LaneVector, S: Sink, const R: usize>(
 /// # Safety
 /// As [`several_tokens_int4`], for one.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4<V: LaneVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4<V: LaneVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { several_tokens_int4::<V, S, R, 1>(operands, sink) };
+    unsafe { several_tokens_int4::<V, R, 1>(operands, sink) };
 }
 
 /// All panels times `T` tokens of any activations, `R` vectors of rows at once.
@@ -41,14 +41,14 @@ pub(crate) unsafe fn one_token_int4<V: LaneVector, S: Sink, const R: usize>(
 /// # Safety
 /// The CPU has the features of `V`; the panels are `TwoBit`, the tokens `T`, and the sink is made for these operands.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens_int8<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens_int8<V: LaneVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => int8_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => int8_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
@@ -57,41 +57,41 @@ pub(crate) unsafe fn several_tokens_int8<V: LaneVector, S: Sink, const R: usize,
 /// # Safety
 /// As [`several_tokens_int8`], and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn several_tokens_int4<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+pub(crate) unsafe fn several_tokens_int4<V: LaneVector, const R: usize, const T: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     // SAFETY: as promised; the sink's constructor checked the lengths.
     unsafe {
-        by_rows!(panels, first => int4_rows::<V, S, R, T>(panels, first, q, sink));
+        by_rows!(panels, first => int4_rows::<V, R, T>(panels, first, q, sink));
     }
 }
 
 /// # Safety
 /// As [`rows`].
 #[inline(always)]
-unsafe fn int8_rows<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn int8_rows<V: LaneVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { rows::<V, Int8, S, R, T>(panels, first, q, sink) };
+    unsafe { rows::<V, Int8, R, T>(panels, first, q, sink) };
 }
 
 /// # Safety
 /// As [`rows`], and all values are within −8..=7.
 #[inline(always)]
-unsafe fn int4_rows<V: LaneVector, S: Sink, const R: usize, const T: usize>(
+unsafe fn int4_rows<V: LaneVector, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     // SAFETY: as promised to this function.
-    unsafe { rows::<V, Int4, S, R, T>(panels, first, q, sink) };
+    unsafe { rows::<V, Int4, R, T>(panels, first, q, sink) };
 }
 
 /// `R` vectors of rows from number `first` on, for all `T` tokens.
@@ -100,11 +100,11 @@ unsafe fn int4_rows<V: LaneVector, S: Sink, const R: usize, const T: usize>(
 /// The CPU has the features of `V`; the panels have the vectors of rows, and `q` holds `T` values of the width for each
 /// column of their blocks.
 #[inline(always)]
-unsafe fn rows<V: LaneVector, W: Width, S: Sink, const R: usize, const T: usize>(
+unsafe fn rows<V: LaneVector, W: Width, const R: usize, const T: usize>(
     panels: Panels<'_>,
     first: usize,
     q: &[i8],
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let codes = Rows::new::<V>(panels, start(panels), first);
     debug_assert!(q.len() / BLOCK_COLUMNS == blocks(panels, 0).len() / BLOCK_BYTES * T);
@@ -113,7 +113,7 @@ unsafe fn rows<V: LaneVector, W: Width, S: Sink, const R: usize, const T: usize>
         let mask = V::splat(0x0303_0303);
         let mut at = 0;
         for (segment, q) in q.chunks(sink.segment().saturating_mul(T)).enumerate() {
-            let mut wide = start_segment::<V, S, R, T>(segment, sink);
+            let mut wide = start_segment::<V, R, T>(segment, sink);
             for q in q.chunks(W::TERMS / 4 * BLOCK_COLUMNS * T) {
                 let mut narrow = [[W::zero::<V>(); R]; T];
                 for q in q.chunks_exact(BLOCK_COLUMNS * T) {

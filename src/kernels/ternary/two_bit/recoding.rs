@@ -45,9 +45,9 @@ const _: () = assert!(PIECE_BLOCKS * 2 * 42 * 40 < 1 << 15 && PIECE_BLOCKS * 2 *
 /// # Safety
 /// As [`maddubs::one_token`](super::maddubs::one_token), and all values are within −8..=7.
 #[inline(always)]
-pub(crate) unsafe fn one_token_int4<V: ByteVector, S: Sink, const R: usize>(
+pub(crate) unsafe fn one_token_int4<V: ByteVector, const R: usize>(
     operands: Operands<'_>,
-    sink: &mut S,
+    sink: &mut Sink<'_>,
 ) {
     let Operands { panels, q, .. } = operands;
     let (q, _) = q.as_chunks();
@@ -60,7 +60,7 @@ pub(crate) unsafe fn one_token_int4<V: ByteVector, S: Sink, const R: usize>(
         // SAFETY: so many were just written. Beyond that, as promised; the sink's constructor checked the lengths.
         unsafe {
             let recoded = core::slice::from_raw_parts(room.as_ptr().cast::<Recoded>(), q.len());
-            all_panels::<V, S, _, R>(
+            all_panels::<V, _, R>(
                 &Blocks::<Prefixes, 4>::NEW,
                 panels,
                 start(panels),
