@@ -9,7 +9,7 @@ use crate::kernels::ternary::sinks::Sink;
 use crate::kernels::ternary::vector::ByteVector;
 use crate::layout::BLOCK_BYTES;
 
-// As [`maddubs`](crate::kernels::ternary::maddubs) says of fields worth 1, two of a block and four times as much.
+// A lane's two products are at most 512 in magnitude of fields worth 1; an accumulator takes two fields of a block, worth 4 at most.
 const _: () = assert!(PIECE_BLOCKS * 2 * 4 * 512 <= 1 << 15);
 
 /// All panels times one token, `R` vectors of rows at once in registers; `R` divides a panel's.
